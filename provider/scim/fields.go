@@ -143,13 +143,23 @@ func Spec() mapping.Spec {
 // spec returns the fields with those that the configuration names by URN.
 func (c *Config) spec() mapping.Spec {
 	s := Spec()
+	s.User = append(s.User, custom(c.UserPropertyMappings)...)
+	s.Group = append(s.Group, custom(c.GroupPropertyMappings)...)
+	isRole := func(name string) bool {
+		at, _ := parseSlot(name)
+		return at.urn == "" && strings.EqualFold(at.attr, "roles")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.UserPropertyMappings)) { // Patterns have entitlements as well.
+		at, _ := parseSlot(name)
+		if _, own := slots[name]; !own && isRole(name) && !strings.HasPrefix(name, "urn:") {
+			s.User = append(s.User, mapping.Field{Name: name, Many: at.many})
+		}
+	}
 	for i := range s.User {
-		if strings.HasPrefix(s.User[i].Name, "roles") || s.User[i].Pattern == typedValues {
+		if isRole(s.User[i].Name) {
 			s.User[i].Check = c.unprotecting
 		}
 	}
-	s.User = append(s.User, custom(c.UserPropertyMappings)...)
-	s.Group = append(s.Group, custom(c.GroupPropertyMappings)...)
 	return s
 }
 
@@ -199,7 +209,7 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range slices.Concat(p.userFields, p.groupFields) {
 		normal[name] = plan.Trim
 		if s, _ := parseSlot(name); s.many {
-			normal[name] |= plan.Shared
+			normal[name] |= plan.Shared | plan.Fold // RFC 7643, section 2.2: caseExact is false by default.
 		}
 		if s, _ := parseSlot(name); s.attr == "emails" {
 			normal[name] |= plan.Fold

@@ -322,6 +322,8 @@ func TestValidate(t *testing.T) {
 			c.TokenFile, c.TokenHeader, c.Username, c.PasswordFile = "", "X-API-Key", "a", "b"
 		},
 		`"user-agent" is no header`: func(c *scim.Config) { c.TokenHeader = "user-agent" },
+		`"expect" is no header`:     func(c *scim.Config) { c.TokenHeader = "expect" },
+		`"Cookie" is no header`:     func(c *scim.Config) { c.TokenHeader = "Cookie" },
 		`"X Key" is no header`:      func(c *scim.Config) { c.TokenHeader = "X Key" },
 		"token_url":                 func(c *scim.Config) { c.TokenFile, c.ClientID, c.ClientSecretFile = "", "a", "b" },
 		"update":                    func(c *scim.Config) { c.Update = "push" },

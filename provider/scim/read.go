@@ -263,12 +263,7 @@ func (p *Provider) protectsUser(r resource) string {
 	if why := p.cfg.Protects(r.id(), r.text(userNameAttr)); why != "" {
 		return why
 	}
-	roles := r[key(r, "roles")]
-	list, many := roles.([]any)
-	if !many {
-		list = []any{roles} // Some servers show a single role without a list.
-	}
-	for _, el := range list {
+	for _, el := range elements(r[key(r, "roles")]) {
 		texts := []string{asText(el)}
 		if m, ok := el.(map[string]any); ok {
 			texts = []string{asText(m[key(m, "value")]), asText(m[key(m, "display")])}

@@ -187,7 +187,7 @@ func changedObject(old map[string]any, sub string, value any) any {
 
 // changedList changes our element of a list and keeps all others as they are.
 func changedList(have any, s slot, value any, single bool) any {
-	list, _ := have.([]any)
+	list := elements(have)
 	next := slices.Clone(list)
 	i := element(list, s, single)
 	if i < 0 && value == nil {

@@ -217,8 +217,9 @@ func (c Config) Validate() error {
 
 // headerName matches the name of a header. ownHeaders are those that requests have in any case.
 var headerName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-var ownHeaders = []string{"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Host",
-	"If-Match", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent"}
+var ownHeaders = []string{"Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length",
+	"Content-Type", "Cookie", "Expect", "Host", "If-Match", "If-None-Match", "Proxy-Authorization", "Range",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent"}
 
 // checkCredentials checks that exactly one way to sign in is configured.
 func (c *Config) checkCredentials() error {

@@ -22,19 +22,18 @@ func (p *Provider) editOf(f plan.FieldChange) (edit, error) {
 		return edit{}, &fault.Error{Kind: fault.Invalid, Field: f.Name, Err: err}
 	}
 	without := func(list, other []string) []string {
-		return slices.DeleteFunc(slices.Clone(list), func(v string) bool { return slices.Contains(other, v) })
+		return slices.DeleteFunc(slices.Clone(list), func(v string) bool { return hasText(other, v) })
 	}
 	return edit{add: f.After, drop: without(f.Before, f.After)}, nil
 }
 
 // applied returns an attribute after the edit, or nil where nothing is left. It changes no argument.
 func (e edit) applied(have any, s slot, single bool) any {
-	list, _ := have.([]any)
-	next := slices.DeleteFunc(slices.Clone(list), func(el any) bool {
-		return s.typed(el) && (single && len(e.add) > 0 || slices.Contains(e.drop, elementText(el)))
+	next := slices.DeleteFunc(slices.Clone(elements(have)), func(el any) bool {
+		return s.typed(el) && (single && len(e.add) > 0 || hasText(e.drop, elementText(el)))
 	})
 	for _, text := range e.add {
-		if slices.Contains(s.texts(next), text) {
+		if hasText(s.texts(next), text) {
 			continue
 		}
 		el := map[string]any{"value": text}
@@ -54,9 +53,7 @@ func (e edit) applied(have any, s slot, single bool) any {
 
 // missed reports whether the values that a resource shows lack what the edit did. A server may show none of them.
 func (e edit) missed(now []string) bool {
-	has := func(v string) bool {
-		return slices.ContainsFunc(now, func(n string) bool { return strings.EqualFold(n, v) })
-	}
+	has := func(v string) bool { return hasText(now, v) }
 	lacks := func(v string) bool { return !has(v) }
 	return slices.ContainsFunc(e.drop, has) || len(now) > 0 && slices.ContainsFunc(e.add, lacks)
 }
@@ -67,13 +64,23 @@ func (s *slot) typed(el any) bool {
 	return s.typ == "" || strings.EqualFold(asText(m[key(m, "type")]), s.typ)
 }
 
+// elements returns the elements of an attribute. Some servers show a single value without a list.
+func elements(have any) []any {
+	list, many := have.([]any)
+	if !many && have != nil && have != "" {
+		list = []any{have}
+	}
+	return list
+}
+
+// hasText reports whether a list has a text, without letter case.
+func hasText(list []string, text string) bool {
+	return slices.ContainsFunc(list, func(v string) bool { return strings.EqualFold(v, text) })
+}
+
 // texts returns the values of the elements that the slot is about.
 func (s *slot) texts(have any) (out []string) {
-	list, many := have.([]any)
-	if !many {
-		list = []any{have} // Some servers show a single value without a list.
-	}
-	for _, el := range list {
+	for _, el := range elements(have) {
 		if text := elementText(el); text != "" && s.typed(el) {
 			out = append(out, text)
 		}

@@ -96,12 +96,17 @@ func TestListsOfValues(t *testing.T) {
 
 // enrich adds an element to a list as an administrator of the server does.
 func (l *letter) enrich(id, attr string, el map[string]any) {
+	list, _ := l.find(id).attrs[attr].([]any)
+	l.become(id, attr, append(slices.Clone(list), el))
+}
+
+// become gives an attribute another value.
+func (l *letter) become(id, attr string, value any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.all {
 		if e.id == id {
-			list, _ := e.attrs[attr].([]any)
-			e.attrs[attr], e.version = append(slices.Clone(list), el), e.version+1
+			e.attrs[attr], e.version = value, e.version+1
 		}
 	}
 }
@@ -126,10 +131,70 @@ func TestOneValueOfAList(t *testing.T) {
 	}
 }
 
+// wants sets a mapped field of the user.
+func (c *company) wants(u *plan.Desired, field string, values ...string) {
+	u.Fields = slices.DeleteFunc(u.Fields.Clone(), func(a directory.Attribute) bool { return a.Name == field })
+	u.Fields = append(u.Fields, directory.Attribute{Name: field, Values: values})
+	slices.SortFunc(u.Fields, func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// has returns an attribute as the server has it.
+func (l *letter) has(id, attr string) string {
+	return fmt.Sprint(l.find(id).attrs[attr])
+}
+
+// TestLetterCaseOfAList covers servers that store roles in lower case, and a mapping that changes the case of letters.
+func TestLetterCaseOfAList(t *testing.T) {
+	t.Parallel()
+	l := &letter{quirks: quirks{answers: true}}
+	c := newCompany(t, l.start(t), "token")
+	c.cfg.UserPropertyMappings["roles"] = "cn"
+	c.restart()
+	u := c.user(1)
+	c.wants(u, "roles", "Editor", "Writer")
+	c.settle()
+	l.become(c.links[u.Ref].RemoteID, "roles", []any{map[string]any{"value": "editor"},
+		map[string]any{"value": "writer"}})
+	if n := c.sync(0); n != 0 {
+		t.Errorf("%d changes for the case of letters, want none", n)
+	}
+	c.wants(u, "roles", "EDITOR", "Reader")
+	c.settle()
+	if got := l.has(c.links[u.Ref].RemoteID, "roles"); got != "[map[value:editor] map[value:Reader]]" {
+		t.Errorf("roles = %s, want the writer replaced", got)
+	}
+}
+
+// TestAValueWithoutAListStays covers servers that show a single value without a list.
+func TestAValueWithoutAListStays(t *testing.T) {
+	t.Parallel()
+	l := &letter{}
+	c := newCompany(t, l.start(t), "token")
+	c.cfg.UserPropertyMappings["roles"], c.cfg.UserPropertyMappings["phoneNumbers.home"] = "cn", "cn"
+	c.restart()
+	u := c.user(1)
+	c.settle()
+	l.become(c.links[u.Ref].RemoteID, "roles", map[string]any{"value": "owner"})
+	l.become(c.links[u.Ref].RemoteID, "phonenumbers", map[string]any{"value": "1", "type": "work"})
+	c.wants(u, "roles", "reader")
+	c.wants(u, "phoneNumbers.work", "1")
+	c.wants(u, "phoneNumbers.home", "2")
+	c.settle()
+	if got := l.has(c.links[u.Ref].RemoteID, "roles"); got != "[map[value:owner] map[value:reader]]" {
+		t.Errorf("roles = %s, want the owner kept", got)
+	}
+	if got := l.has(c.links[u.Ref].RemoteID, "phonenumbers"); !strings.Contains(got, "work") || !strings.Contains(got, "home") {
+		t.Errorf("phoneNumbers = %s, want the one at work kept", got)
+	}
+}
+
 // TestAMappedRoleProtectsNoUser checks that a mapping cannot give a role that keeps its user from being suspended.
 func TestAMappedRoleProtectsNoUser(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"roles", "roles.primary", "roles.kind"} {
+	for name, held := range map[string]bool{"roles": true, "roles.primary": true, "roles.kind": true,
+		"roles.primary.display": true, "urn:ietf:params:scim:schemas:core:2.0:User:roles": true,
+		"urn:ietf:params:scim:schemas:core:2.0:User:Roles.display": true, "urn:example:User:roles": false,
+		"entitlements": false, "entitlements.license": false, "entitlements.primary.display": false} {
 		cfg := scim.Config{Endpoint: "https://example.com/scim/v2", TokenFile: "token"}
 		cfg.ID, cfg.Name, cfg.UserPropertyMappings = 1, "SCIM", map[string]string{name: "ldap.title"}
 		cfg.SetDefaults()
@@ -140,8 +205,11 @@ func TestAMappedRoleProtectsNoUser(t *testing.T) {
 		e := directory.Entry{Kind: directory.User, ID: "1", Active: true, Attributes: directory.Attributes{
 			{Name: "mail", Values: []string{"a@example.com"}}, {Name: "title", Values: []string{"Site Admin"}}}}
 		r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{e}}})
-		if err != nil || len(r.Desired) != 1 || !strings.Contains(r.Desired[0].Detail, "protected_roles: *admin*") {
-			t.Errorf("%s: Desire() = %q, %v, want the entry held", name, r.Desired[0].Detail, err)
+		if err != nil || len(r.Desired) != 1 {
+			t.Fatalf("%s: Desire() = %+v, %v, want an entry", name, r.Desired, err)
+		}
+		if got := r.Desired[0].Detail; strings.Contains(got, "protected_roles: *admin*") != held || (got == "") == held {
+			t.Errorf("%s: Desire() = %q, want the entry held: %v", name, got, held)
 		}
 	}
 }
