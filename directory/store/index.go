@@ -29,7 +29,7 @@ import (
 //
 //	u <DN of a user>
 //	g <DN of a group>
-//	u, g <a name with which another name of the entry begins>  the other one is found where this one is searched for
+//	u, g <a name with which another name of the entry begins, but no DN>  a search for it finds the other one
 //	n <employee number of a user>
 //	U <id of a user> <id of a group that contains the user>
 //	G <id of a group> <id of a group that contains the group>
@@ -111,8 +111,9 @@ func indexNames(fields []string, id directory.ID) []string {
 	packed := packID(id)
 	for i, f := range fields {
 		tag, name := cutName(f)
-		// A name that another one begins with is before the first of those.
-		begins := tag != tagShown && i+1 < len(fields) && strings.HasPrefix(fields[i+1], f)
+		// A name that another one begins with is before the first of those. A DN is not found by its beginning.
+		begins := tag != tagShown && i+1 < len(fields) && strings.HasPrefix(fields[i+1], f) &&
+			!strings.Contains(fields[i+1], "=")
 		if begins || tag == tagNumber || strings.Contains(name, "=") {
 			out[i] = bucketKey(tag, name) + packed
 		} else {

@@ -126,6 +126,17 @@ func TestALoginNameThatAnAddressBeginsWith(t *testing.T) {
 	})
 }
 
+// A DN is not found by its beginning, so it does not stand in for a login name with which it begins.
+func TestALoginNameThatTheDNBeginsWith(t *testing.T) {
+	each(t, func(d *dir) {
+		ada := user("c", directory.Mail, "ada@corp.example")
+		ada.DN = "cn=c,ou=people,dc=corp"
+		d.sync("corp", "r1", at(0), snapshot(ada))
+		d.finds("c", "c", ada.DN)
+		d.shows(1, "c")
+	})
+}
+
 // inOneSet replaces the index by that of an earlier version, with these members and as if it were complete.
 func (d *dir) inOneSet(members ...string) {
 	d.Helper()
