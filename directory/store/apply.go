@@ -287,7 +287,11 @@ func (w *writer) encode(j *job, becomes *directory.Entry, digest string) (args [
 	args = []any{j.ref.String(), string(j.ref.ID), j.ref.Kind.String(), j.token, head, text, groupHead, counts}
 	drop, add := w.moves(j, becomes)
 	had, has := indexNames(before, j.ref.ID), indexNames(after, j.ref.ID)
-	drop, add = append(drop, without(had, has)...), append(add, without(has, had)...)
+	drop = append(drop, without(had, has)...)
+	if becomes == nil || j.was == nil {
+		had = nil // All of them, because a builder of the index may see neither the entry nor the tombstone.
+	}
+	add = append(add, without(has, had)...)
 	for _, list := range [][]string{drop, add} {
 		args = append(args, len(list))
 		for _, member := range list {

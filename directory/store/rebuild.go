@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -79,10 +80,12 @@ type builder struct {
 	args []any
 	n    int
 	size int
+	// refused are entries that were written after they were read.
+	refused []directory.Ref
 }
 
 func (b *builder) build(ctx context.Context) error {
-	if err := b.step(ctx, "start"); err != nil {
+	if _, err := b.step(ctx, "start"); err != nil {
 		return err
 	}
 	for _, kind := range directory.Kinds {
@@ -112,7 +115,11 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.flush(ctx); err != nil {
 		return err
 	}
-	return b.step(ctx, "finish")
+	if err := b.again(ctx); err != nil {
+		return err
+	}
+	_, err = b.step(ctx, "finish")
+	return err
 }
 
 func (b *builder) entry(ctx context.Context, e *stored) error {
@@ -144,20 +151,61 @@ func (b *builder) put(ctx context.Context, field, expected, id string, head []by
 func (b *builder) flush(ctx context.Context) error {
 	args := append([]any{b.n}, b.args...)
 	b.args, b.n, b.size = nil, 0, 0
-	return b.step(ctx, "put", args...)
+	refused, err := b.step(ctx, "put", args...)
+	for _, field := range refused {
+		if ref, err := refOf(field); err == nil {
+			b.refused = append(b.refused, ref)
+		}
+	}
+	return err
 }
 
-func (b *builder) step(ctx context.Context, name string, args ...any) error {
+// again puts the entries anew that were written between the scan and their put. Each round has only those that were
+// written during the round before, and the index is given up after many rounds.
+func (b *builder) again(ctx context.Context) error {
+	for range attempts {
+		refs := b.refused
+		if b.refused = nil; len(refs) == 0 {
+			return nil
+		}
+		for some := range slices.Chunk(refs, groupsAtOnce) {
+			entries, err := b.load(ctx, some)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if e == nil {
+					continue
+				}
+				if err := b.entry(ctx, e); err != nil {
+					return err
+				}
+			}
+			if err := b.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if len(b.refused) == 0 {
+		return nil
+	}
+	_, err := b.step(ctx, "leave")
+	return err
+}
+
+// step returns the entries that the index did not take.
+func (b *builder) step(ctx context.Context, name string, args ...any) (refused []string, err error) {
 	keys := append([]string{b.keys.meta, b.keys.digest, b.keys.gone, b.keys.find, b.keys.buckets, b.keys.head},
 		b.keys.older()...)
-	out, err := indexScript.Run(ctx, b.rdb, keys, append([]any{name, b.name, micros(b.now())}, args...)...).Text()
+	args = append([]any{name, b.name, micros(b.now())}, args...)
+	out, err := indexScript.Run(ctx, b.rdb, keys, args...).StringSlice()
 	if err != nil {
-		return redisFault("index", err)
+		return nil, redisFault("index", err)
 	}
-	if out != "ok" {
-		return notReady(source.ErrBusy, "the index of source %s is being built (%s): try again", b.container(), out)
+	if out[0] != "ok" {
+		return nil, notReady(source.ErrBusy, "the index of source %s is being built (%s): try again", b.container(), out[0])
 	}
-	return nil
+	return out[1:], nil
 }
 
 func shownName(user *directory.Entry) string {
