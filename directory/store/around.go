@@ -24,7 +24,7 @@ func (r *Reader) Around(ctx context.Context, n directory.Neighbourhood) (directo
 		if err := before[i].ready(p); err != nil {
 			return directory.Snapshot{}, err
 		}
-		if err := p.indexed(ctx, before[i]); err != nil {
+		if before[i], err = p.indexed(ctx, before[i]); err != nil {
 			return directory.Snapshot{}, err
 		}
 	}
@@ -40,6 +40,9 @@ func (r *Reader) Around(ctx context.Context, n directory.Neighbourhood) (directo
 	}
 	for i, p := range r.parts {
 		if err := before[i].same(p, after[i]); err != nil {
+			return directory.Snapshot{}, err
+		}
+		if err := p.stillIndexed(ctx, before[i], after[i]); err != nil {
 			return directory.Snapshot{}, err
 		}
 	}

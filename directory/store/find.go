@@ -147,11 +147,15 @@ func (p *Part) named(ctx context.Context, kind directory.Kind, name string) ([]d
 	if field == "" {
 		return nil, nil
 	}
-	if err := p.indexed(ctx, nil); err != nil {
+	g, err := p.indexed(ctx, nil)
+	if err != nil {
 		return nil, err
 	}
 	found, err := p.ranges(ctx, wholeNames(field), false)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.stillIndexed(ctx, g, nil); err != nil {
 		return nil, err
 	}
 	var refs []directory.Ref
@@ -200,6 +204,7 @@ type glimpse struct {
 	seq           int64  // rises with every write
 	index         string // the version of the index, or its builder
 	indexSeq      int64  // the last write that maintained the index
+	indexAt       string // when the index was last being built
 	older         string // the same of the index of earlier versions
 	names         int    // members of the sorted set of the index
 
@@ -208,7 +213,7 @@ type glimpse struct {
 }
 
 var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups",
-	"completed_read_at", "find", "find_seq", "index"}
+	"completed_read_at", "find", "find_seq", "index", "find_at"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
@@ -229,7 +234,7 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	return &glimpse{
 		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4),
 		completedAt: number(5), seq: number(6), index: text(10), indexSeq: number(11), older: text(12),
-		names: int(names.Val()),
+		indexAt: text(13), names: int(names.Val()),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
 		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),
 	}, nil

@@ -288,7 +288,8 @@ func (r *Reader) Search(ctx context.Context, prefix string, limit int) (out []Ma
 // of ids are only searched if there are too few, and until a time. The result says whether that was to the end.
 func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, until time.Time) (
 	refs []directory.Ref, whole bool, err error) {
-	if err := p.indexed(ctx, nil); err != nil {
+	g, err := p.indexed(ctx, nil)
+	if err != nil {
 		return nil, false, err
 	}
 	found := map[directory.Ref]bool{}
@@ -316,6 +317,9 @@ func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, un
 				add(directory.Ref{Kind: kind, ID: unpackID(packed)})
 			}
 		}
+	}
+	if err := p.stillIndexed(ctx, g, nil); err != nil {
+		return nil, false, err
 	}
 	const shortest = 3 // Every id begins with a letter or two.
 	if len(refs) >= limit || len(prefix) < shortest {

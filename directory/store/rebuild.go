@@ -19,22 +19,39 @@ import (
 )
 
 // indexed makes sure that the index of the part is complete. Data that a version without the index has written, or
-// an index that was lost, is indexed here. g is the part as it was just read; nil reads it.
-func (p *Part) indexed(ctx context.Context, g *glimpse) (err error) {
+// an index that was lost, is indexed here. g is the part as it was just read; nil reads it. The result is the part with
+// its index.
+func (p *Part) indexed(ctx context.Context, g *glimpse) (_ *glimpse, err error) {
 	if g == nil {
 		if g, err = p.glimpse(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if g.indexed() {
-		return nil
+		return g, nil
 	}
 	b := builder{Part: p, name: rand.Text()}
-	err = b.build(ctx)
-	if !errors.Is(err, source.ErrBusy) {
-		return err
+	if err = b.build(ctx); errors.Is(err, source.ErrBusy) {
+		err = p.awaitIndex(ctx, err)
 	}
-	return p.awaitIndex(ctx, err)
+	if err != nil {
+		return nil, err
+	}
+	return p.glimpse(ctx)
+}
+
+// stillIndexed fails if the index was built anew since indexed returned g. What was read of it may be incomplete. after
+// is the part as it was just read; nil reads it.
+func (p *Part) stillIndexed(ctx context.Context, g, after *glimpse) (err error) {
+	if after == nil {
+		if after, err = p.glimpse(ctx); err != nil {
+			return err
+		}
+	}
+	if !after.indexed() || after.indexAt != g.indexAt {
+		return notReady(source.ErrBusy, "the index of source %s was built while it was read: try again", p.container())
+	}
+	return nil
 }
 
 // awaitIndex waits for another builder, or for a writer that overtook this one. The error is busy if the index is not

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -112,5 +113,80 @@ func TestTheBuilderEndsBesideASteadyWriter(t *testing.T) {
 		groups, err := d.above("bob") // which builds the index
 		d.must(err)
 		d.equal("the groups of bob", groups, []string{"staff"})
+	})
+}
+
+// looking is called around the first look into the index.
+type looking struct{ before, after func() }
+
+func (l *looking) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (l *looking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		return l.around([]redis.Cmder{cmd}, func() error { return next(ctx, cmd) })
+	}
+}
+
+func (l *looking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return l.around(cmds, func() error { return next(ctx, cmds) })
+	}
+}
+
+func (l *looking) around(cmds []redis.Cmder, next func() error) error {
+	looks := slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Name() == "hscan" || c.Name() == "zrangebylex" })
+	if !looks || l.before == nil {
+		return next()
+	}
+	l.before()
+	l.before = nil
+	err := next()
+	l.after()
+	return err
+}
+
+// What was read while another process built the index anew is not taken for all of it, even if that ended meanwhile.
+func TestWhatWasReadDuringARebuildIsBusy(t *testing.T) {
+	each(t, func(d *dir) {
+		d.sync("corp", "r1", at(0), snapshot(user("ada"), group("staff", userRef("ada"))))
+		for name, read := range map[string]func(*dir) error{
+			"Around": func(d *dir) error { _, err := d.above("ada"); return err },
+			"Find": func(d *dir) error {
+				_, err := d.reader().Find(t.Context(), directory.User, "ada@corp.example")
+				return err
+			},
+			"Search": func(d *dir) error { _, _, err := d.reader().Search(t.Context(), "ada", 5); return err },
+		} {
+			for _, ends := range []bool{true, false} {
+				d.now = d.now.Add(time.Second)
+				began, goOn, built := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
+				rdb := redis.NewClient(d.rdb.(*redis.Client).Options())
+				rdb.AddHook(&looking{before: func() {
+					go func() {
+						built <- d.rebuild(func(step string) {
+							if step == "put" {
+								began <- struct{}{}
+								<-goOn
+							}
+						})
+					}()
+					<-began
+				}, after: func() {
+					if ends {
+						close(goOn)
+						d.must(<-built)
+					}
+				}})
+				if err := read(&dir{d.T, rdb, d.now}); !errors.Is(err, source.ErrBusy) {
+					d.Errorf("%s() during a rebuild that ends meanwhile (%v) = %v, want ErrBusy", name, ends, err)
+				}
+				if !ends {
+					close(goOn)
+					d.must(<-built)
+				}
+				d.must(read(d))
+				d.must(rdb.Close())
+			}
+		}
 	})
 }

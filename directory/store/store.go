@@ -79,7 +79,7 @@ func (p *Part) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	if err := g.whole(p); err != nil {
 		return plan.State{}, err
 	}
-	if err := p.indexed(ctx, g); err != nil {
+	if _, err := p.indexed(ctx, g); err != nil {
 		return plan.State{}, err
 	}
 	var s plan.State
