@@ -251,7 +251,8 @@ func (w *writer) compute(j *job, batch []plan.Change, results []provider.Result)
 	return true
 }
 
-// The most that one script writes, which blocks Redis for some milliseconds.
+// A script ends with the entry that reaches one of these. It blocks Redis for some milliseconds, and longer where that
+// entry is a large group: every member is in the index.
 const (
 	writesAtOnce = 200
 	bytesAtOnce  = 1 << 20

@@ -260,6 +260,35 @@ func TestAnEntryInThousandsOfGroups(t *testing.T) {
 	d.equal("the groups of ada", groups, want)
 }
 
+// A script that writes a large group sends one command for each bucket of the index, and not one for each member.
+func TestALargeGroupIsWrittenBucketByBucket(t *testing.T) {
+	t.Parallel()
+	addr, _ := redistest.TCP(t)
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer rdb.Close()
+	d := &dir{t, rdb, noon}
+	var members []directory.Ref
+	for i := range 20_000 {
+		members = append(members, userRef(fmt.Sprintf("u%05d", i)))
+	}
+	p := d.part("corp")
+	changes := d.plans(p, snapshot(group("all", members...)))
+	d.must(p.Begin(t.Context(), "r1", at(0)))
+	d.apply(p, changes, len(changes))
+	stats := rdb.InfoMap(t.Context(), "commandstats").Val()["Commandstats"]["cmdstat_hset"]
+	calls := 0
+	_, err := fmt.Sscanf(stats, "calls=%d,", &calls)
+	d.must(err)
+	if want := 2*4096 + 10; calls > want { // The first command of a bucket marks it.
+		d.Errorf("a group with %d members cost %d commands, want at most %d", len(members), calls, want)
+	}
+	_, err = p.Commit(t.Context(), "r1")
+	d.must(err)
+	groups, err := d.above("u19999")
+	d.must(err)
+	d.equal("the groups of the last member", groups, []string{"all"})
+}
+
 // Redis keeps the buckets of an ordinary directory without pointers.
 func TestBucketsAreCompact(t *testing.T) {
 	t.Parallel()

@@ -55,7 +55,8 @@ for _ = 1, tonumber(ARGV[4]) do
   if same and head ~= '' then redis.call('HSET', heads, id, head) end
   for _ = 1, tonumber(take()) do
     local member = take()
-    if same then index_add(find, buckets, member) end
+    if same then index_add(find, member) end
   end
 end
+index_flush(find, buckets)
 return out

@@ -40,7 +40,7 @@ for _ = 1, tonumber(ARGV[4]) do
   end
   for _ = 1, tonumber(take()) do
     local member = take()
-    if same then index_add(find, buckets, member) end
+    if same then index_add(find, member) end
   end
   if not same then
     out[#out + 1] = 'moved'
@@ -66,5 +66,6 @@ for _ = 1, tonumber(ARGV[4]) do
     out[#out + 1] = 'written'
   end
 end
+index_flush(find, buckets)
 if changes > 0 then redis.call('HINCRBY', meta, 'changes', changes) end
 return out
