@@ -51,6 +51,8 @@ type Provider struct {
 	server         serverCache
 	// uncertain has the entries with a creation, and the members with an addition, that got no answer.
 	uncertain sync.Map
+	// given has plan.Link.Given of the entries with values of lists, as of the last read.
+	given sync.Map
 	// anchorless is set where the server did not keep the externalId of a new group.
 	anchorless atomic.Bool
 	groups     listed

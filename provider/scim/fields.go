@@ -208,7 +208,7 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	normal := map[string]plan.Normal{plan.AddressField: plan.Fold | plan.Trim}
 	for _, name := range slices.Concat(p.userFields, p.groupFields) {
 		normal[name] = plan.Trim
-		if s, _ := parseSlot(name); s.many {
+		if s, _ := parseSlot(name); s.edited() {
 			normal[name] |= plan.Shared | plan.Fold // RFC 7643, section 2.2: caseExact is false by default.
 		}
 		if s, _ := parseSlot(name); s.attr == "emails" {

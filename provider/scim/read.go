@@ -22,6 +22,11 @@ import (
 // Behaviour.Members says. Members of foreign groups are never read on their own.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	p.marks.learn(q.Known)
+	for ref, link := range q.Known {
+		if _, had := p.given.Load(ref); had || link.Given != "" {
+			p.given.Store(ref, link.Given)
+		}
+	}
 	if len(q.Lookups) > 0 {
 		return p.lookUp(ctx, q)
 	}

@@ -155,7 +155,9 @@ func (r resource) null(s slot) {
 
 // changed returns an attribute with the value of a slot, or nil where nothing is left. It changes no argument.
 func changed(have any, s slot, value any, single bool) any {
-	if e, ok := value.(edit); ok {
+	if e, ok := value.(edit); ok && s.primary {
+		return e.marked(have, s, single)
+	} else if ok {
 		return e.applied(have, s, single)
 	}
 	if value == "" {

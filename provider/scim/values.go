@@ -14,8 +14,9 @@ import (
 // which stay (RFC 7643, section 2.4).
 type edit struct{ add, drop []string }
 
-// editOf returns the edit of a field with several values.
-func (p *Provider) editOf(f plan.FieldChange) (edit, error) {
+// editOf returns the edit of a list, or of the primary value of one. What another field of the list gives is not
+// dropped.
+func (p *Provider) editOf(c *plan.Change, f plan.FieldChange, at slot) (edit, error) {
 	if p.cfg.single() && len(f.After) > 1 {
 		err := fmt.Errorf("%s: the server takes one value (single_values), and the mapping gives %d", f.Name,
 			len(f.After))
@@ -24,7 +25,67 @@ func (p *Provider) editOf(f plan.FieldChange) (edit, error) {
 	without := func(list, other []string) []string {
 		return slices.DeleteFunc(slices.Clone(list), func(v string) bool { return hasText(other, v) })
 	}
-	return edit{add: f.After, drop: without(f.Before, f.After)}, nil
+	elsewhere := func(v string) bool { return p.givenElsewhere(c, at, v) }
+	return edit{add: f.After, drop: slices.DeleteFunc(without(f.Before, f.After), elsewhere)}, nil
+}
+
+// edited reports whether the value of a slot is an edit, of which the ledger has what is ours.
+func (s *slot) edited() bool { return s.many || s.primary && s.sub == "value" }
+
+// givenElsewhere reports whether a value of a list is also the primary one, or a primary value also one of the list.
+func (p *Provider) givenElsewhere(c *plan.Change, at slot, value string) bool {
+	return slices.ContainsFunc(p.userFields, func(name string) bool {
+		other, _ := parseSlot(name)
+		if !other.edited() || other.attr != at.attr || other.primary == at.primary {
+			return false
+		}
+		for _, f := range c.Fields {
+			if f.Name == name {
+				return hasText(f.After, value)
+			}
+		}
+		now, _ := p.given.Load(c.Ref)
+		given, _ := now.(plan.Given)
+		capabilities := p.Capabilities()
+		return capabilities.After(given, []plan.FieldChange{{Name: name, Before: []string{value}}}) != given
+	})
+}
+
+// marked returns an attribute with the value of the edit as the primary one. It changes no argument.
+func (e edit) marked(have any, s slot, single bool) any {
+	next := slices.Clone(elements(have))
+	at, want := element(next, s, single), -1
+	ours := at >= 0 && (single || hasText(e.drop, elementText(next[at])))
+	for _, text := range e.add {
+		want = slices.IndexFunc(next, func(el any) bool { return strings.EqualFold(elementText(el), text) })
+		if want < 0 && ours {
+			old, _ := next[at].(map[string]any)
+			next[at], want = changedObject(old, "value", text), at
+		} else if want < 0 {
+			next, want = append(next, map[string]any{"value": text}), len(next)
+		}
+	}
+	for i, el := range next {
+		if (i == want) == primary(el) {
+			continue
+		}
+		var flag any
+		if i == want {
+			flag = true
+		}
+		old, isObject := el.(map[string]any)
+		if !isObject {
+			old = map[string]any{"value": el}
+		}
+		next[i] = changedObject(old, "primary", flag)
+	}
+	if ours && want != at {
+		next = slices.Delete(next, at, at+1)
+	}
+	if len(next) == 0 {
+		return nil
+	}
+	return next
 }
 
 // applied returns an attribute after the edit, or nil where nothing is left. It changes no argument.

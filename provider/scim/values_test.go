@@ -165,6 +165,41 @@ func TestLetterCaseOfAList(t *testing.T) {
 	}
 }
 
+// TestThePrimaryOneOfAList checks that a primary role may be one of the roles, and that the primary one of others
+// keeps its value.
+func TestThePrimaryOneOfAList(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]*letter{"patch": {}, "put": {put: true}} {
+		c := newCompany(t, l.start(t), "token")
+		c.cfg.UserPropertyMappings["roles"], c.cfg.UserPropertyMappings["roles.primary"] = "cn", "cn"
+		c.restart()
+		u := c.user(1)
+		step := func(want string, roles ...string) {
+			t.Helper()
+			c.wants(u, "roles", roles...)
+			c.settle()
+			if got := l.has(c.links[u.Ref].RemoteID, "roles"); got != want {
+				t.Errorf("%s: roles = %s, want %s", name, got, want)
+			}
+		}
+		c.wants(u, "roles.primary", "a")
+		step("[map[primary:true value:a] map[value:b]]", "a", "b")
+		c.wants(u, "roles.primary", "b")
+		step("[map[value:a] map[primary:true value:b]]", "a", "b")
+		l.become(c.links[u.Ref].RemoteID, "roles", []any{map[string]any{"value": "a"}, map[string]any{"value": "b"},
+			map[string]any{"value": "theirs", "primary": true}})
+		step("[map[value:a] map[primary:true value:b] map[value:theirs]]", "a", "b")
+		step("[map[value:a] map[primary:true value:b] map[value:theirs]]", "a") // It is still the primary one.
+		c.wants(u, "roles.primary", "c")
+		step("[map[value:a] map[primary:true value:c] map[value:theirs]]", "a")
+		c.wants(u, "roles.primary", "a")
+		step("[map[primary:true value:a] map[value:theirs]]", "a")
+		c.wants(u, "roles.primary")
+		step("[map[value:a] map[value:theirs]]", "a")
+		step("[map[value:theirs]]")
+	}
+}
+
 // TestAValueWithoutAListStays covers servers that show a single value without a list.
 func TestAValueWithoutAListStays(t *testing.T) {
 	t.Parallel()

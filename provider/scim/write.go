@@ -56,8 +56,8 @@ func (p *Provider) settings(ctx context.Context, s *server, c *plan.Change) (out
 		switch {
 		case f.Name == plan.AddressField:
 			one.value = c.Address
-		case at.many:
-			if one.value, err = p.editOf(f); err != nil {
+		case at.edited():
+			if one.value, err = p.editOf(c, f, at); err != nil {
 				return nil, "", err
 			}
 		case value == "":
