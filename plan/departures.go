@@ -128,6 +128,8 @@ func (c *computer) depart(op Op, o *Object, why Reason) *Change {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, Before: f.Values})
 		}
 	}
+	link := c.in.Links[o.Ref]
+	ch.Counted = ch.Inactive && link.Counted(c.in.Now)
 	if d := c.desired[o.Ref]; d != nil {
 		ch.Source, ch.Version = d.Source, d.Version
 	} else if d, ok := c.departed[o.Ref]; ok {
@@ -136,6 +138,9 @@ func (c *computer) depart(op Op, o *Object, why Reason) *Change {
 	c.plan.Changes = append(c.plan.Changes, ch)
 	return &c.plan.Changes[len(c.plan.Changes)-1]
 }
+
+// Counted reports whether the budget of the last 24 hours has the suspension of the account by us.
+func (l *Link) Counted(now time.Time) bool { return l.Suspended && now.Sub(l.Departed) < 24*time.Hour }
 
 func (c *computer) tombstone(ref directory.Ref, since time.Time, why Reason) {
 	c.plan.Tombstones = append(c.plan.Tombstones, Tombstone{ref, since, why, c.in.Links[ref].Departed.IsZero()})

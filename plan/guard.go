@@ -202,7 +202,7 @@ func (g *guard) fresh(pick func(*Change) bool) int {
 	return g.count(func(c *Change) bool { return pick(c) && !g.claimed(c) })
 }
 
-func (g *guard) claimed(c *Change) bool { return g.spent.Claims[c.Claim()] }
+func (g *guard) claimed(c *Change) bool { return c.Counted || g.spent.Claims[c.Claim()] }
 
 func (g *guard) count(pick func(*Change) bool) (n int) {
 	for i := range g.plan.Changes {

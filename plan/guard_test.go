@@ -301,3 +301,27 @@ func TestLaw12AFullPlanCountsItsOwnFields(t *testing.T) {
 		t.Errorf("held (-want +got):\n%s", diff)
 	}
 }
+
+// A deletion right after the suspension is no second departure. A deletion a day later counts.
+func TestADepartureCountsOnce(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		left      time.Duration
+		suspended bool
+		held      int
+	}{{time.Minute, true, 0}, {25 * time.Hour, true, 3}, {time.Minute, false, 3}} {
+		in := company(40, 3)
+		in.Policy = plan.Policy{UserDeleteAction: plan.ActionDelete}
+		in.Links = map[directory.Ref]plan.Link{}
+		for i := range 2 { // Sent ahead.
+			o := &in.State.Objects[i]
+			o.Active, o.Suspender = false, plan.Us
+			in.Links[o.Ref] = plan.Link{RemoteID: o.RemoteID, Suspended: tc.suspended, Departed: now.Add(-tc.left)}
+		}
+		apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{User: 2})
+		if len(held.Changes) != tc.held || len(apply.Changes) != 3-tc.held {
+			t.Errorf("suspended %v ago by us %v: %d applied, %d held, want %d held", tc.left, tc.suspended,
+				len(apply.Changes), len(held.Changes), tc.held)
+		}
+	}
+}

@@ -147,6 +147,8 @@ type Change struct {
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.
 	Guard Rule `json:"guard,omitempty"`
+	// Counted says of a Delete that we suspended the account less than 24 hours ago. The budget has that departure.
+	Counted bool `json:"-"`
 	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID. The creation,
 	// the deletion, and the memberships that go from one to the other are carried out together or not at all.
 	Paired bool `json:"-"`

@@ -213,7 +213,7 @@ func unanswered(err error) bool {
 // spend counts a change against the budget before it is made. A run that dies afterwards has spent it. When several
 // runs plan at the same time, the sum of their changes stays within the limit.
 func (a *applier) spend(ctx context.Context, c *plan.Change) (settle func(made bool), err error) {
-	if c.Brake() == "" || c.Approved || a.run.Memory == nil {
+	if c.Brake() == "" || c.Approved || c.Counted || a.run.Memory == nil {
 		return func(bool) {}, nil
 	}
 	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Delete && e.suspended {

@@ -32,11 +32,12 @@ func TestLaw11ARefusedDeletionLeavesNobodyActive(t *testing.T) {
 		op       plan.Op // the deletion, if zero
 		after    bool
 		deferred bool
+		again    int // the departures that the next run counts: one where nothing is known of the account any more
 	}{
 		"refused":         {err: fault.Errorf(fault.Refused, "never delete")},
 		"invalid":         {err: fault.Errorf(fault.Invalid, "never delete")},
 		"conflict":        {err: fault.Errorf(fault.Conflict, "has data")},
-		"not found":       {err: fault.Errorf(fault.NotFound, "a gateway")},
+		"not found":       {err: fault.Errorf(fault.NotFound, "a gateway"), again: 1},
 		"internal":        {err: fault.Errorf(fault.Internal, "what is this")},
 		"denied":          {err: fault.Errorf(fault.Denied, "no right")},
 		"throttled":       {err: fault.Errorf(fault.Throttled, "slower"), deferred: true},
@@ -75,6 +76,9 @@ func TestLaw11ARefusedDeletionLeavesNobodyActive(t *testing.T) {
 			mustRun(t, w)
 			if state := w.tenant.picture()["u005@example.com"]; state != "" {
 				t.Errorf("the leaver is %s after the next run, want it deleted", state)
+			}
+			if w.gate.taken != 1+tc.again {
+				t.Errorf("%d departures are counted after the next run, want %d", w.gate.taken, 1+tc.again)
 			}
 		})
 	}
@@ -140,6 +144,11 @@ func TestDeletionsBeginWithASuspensionInEveryScope(t *testing.T) {
 			}
 			if state := w.tenant.picture()["u005@example.com"]; !strings.Contains(state, "active=false by=1") {
 				t.Errorf("the leaver is %s, want it suspended by us", state)
+			}
+			w.tenant.hook, w.tenant.refuses = nil, nil
+			mustRun(t, w)
+			if state := w.tenant.picture()["u005@example.com"]; state != "" || w.gate.taken != 1 {
+				t.Errorf("the leaver is %q after a full run, and %d departures are counted", state, w.gate.taken)
 			}
 		})
 	}

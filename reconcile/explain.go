@@ -362,7 +362,7 @@ func (e *Engine) count(n *plan.Budget, v *view, ref directory.Ref, link plan.Lin
 	case active && user && (held == plan.BrakeReactivate || link.Suspended || link.Inactive):
 		n.Reactivated.User++
 	case active:
-	case user && (held == plan.BrakeLeave || stands(link) || e.due(ref, link, v)):
+	case user && (held == plan.BrakeLeave || stands(link) || e.due(ref, link, v) && !link.Counted(v.at)):
 		n.User++
 	case !user && (held == plan.BrakeLeave || e.due(ref, link, v)):
 		n.Group++
