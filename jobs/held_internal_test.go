@@ -46,6 +46,31 @@ func TestAddedHeldChanges(t *testing.T) {
 	}
 }
 
+// A held deletion that begins with a suspension replaces that of the last plan, and no other deletion.
+func TestAddedHeldDeletions(t *testing.T) {
+	t.Parallel()
+	store := decisions.New(redistest.Start(t), decisions.Config{})
+	w := &Worker{cfg: WorkerConfig{Decisions: store, Now: time.Now}}
+	held := func(address string, ids ...directory.ID) (p plan.Plan) {
+		for _, id := range ids {
+			p.Changes = append(p.Changes, plan.Change{Op: plan.Delete, Address: address,
+				Ref: directory.Ref{Kind: directory.User, ID: id}})
+		}
+		return p
+	}
+	c := container.ID("scim:x")
+	if err := store.SetHeld(t.Context(), c, heldSet("r1", time.Now(), held("old", "ann", "bob"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.addHeld(t.Context(), status.Run{ID: "r2", Container: c}, held("new", "bob")); err != nil {
+		t.Fatal(err)
+	}
+	set, err := store.Held(t.Context(), c)
+	if err != nil || len(set.Changes) != 2 || set.Changes[0].Address != "new" || set.Changes[1].ID != "ann" {
+		t.Errorf("the set is %+v, %v; want the new deletion of bob and that of ann", set.Changes, err)
+	}
+}
+
 // A pause that ends a run which could plan nothing but suspensions keeps the other changes that wait for a decision.
 func TestAPauseOfARunThatOnlySuspendsKeepsTheHeldChanges(t *testing.T) {
 	t.Parallel()

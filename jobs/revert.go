@@ -184,7 +184,8 @@ func (w *Worker) keepHeld(ctx context.Context, run status.Run, apply, held plan.
 	return w.cfg.Decisions.SetHeld(context.WithoutCancel(ctx), run.Container, set)
 }
 
-// addHeld adds held suspensions to the set of the last plan. The run that holds them could not plan anything else.
+// addHeld adds held suspensions, and held deletions that begin with one, to the set of the last plan. The run that
+// holds them could not plan anything else.
 func (w *Worker) addHeld(ctx context.Context, run status.Run, held plan.Plan) error {
 	if run.DryRun {
 		return nil
@@ -199,8 +200,13 @@ func (w *Worker) addHeld(ctx context.Context, run status.Run, held plan.Plan) er
 	}
 	more := heldSet(run.ID, w.cfg.Now(), held)
 	set.RunID, set.At = more.RunID, more.At
-	set.Changes = slices.DeleteFunc(set.Changes,
-		func(h decisions.HeldChange) bool { return h.Op == plan.Suspend.String() })
+	again := make(map[string]bool, len(more.Changes))
+	for i := range more.Changes {
+		again[more.Changes[i].Kind+"/"+more.Changes[i].ID] = true
+	}
+	set.Changes = slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool {
+		return h.Op == plan.Suspend.String() || h.Op == plan.Delete.String() && again[h.Kind+"/"+h.ID]
+	})
 	set.Changes = append(more.Changes, set.Changes...)
 	prints := make([]string, len(set.Changes))
 	for i := range set.Changes {

@@ -153,3 +153,28 @@ func TestDeletionsBeginWithASuspensionInEveryScope(t *testing.T) {
 		})
 	}
 }
+
+// An approval of held deletions ends the access of the leavers also where the tenant shows no list.
+func TestHeldDeletionsAreApprovedWithoutLists(t *testing.T) {
+	t.Parallel()
+	w := deletesAtOnce(t)
+	w.source.snapshot.Entries = slices.Delete(company(), 1, 5)
+	for i := 1; i < 5; i++ {
+		w.source.snapshot.Departed = append(w.source.snapshot.Departed,
+			directory.Departure{Ref: ref(i), Source: "corp", Left: w.now})
+	}
+	w.tenant.refuses = fault.Errorf(fault.Denied, "no lists")
+	r, err := w.run(t.Context())
+	if len(r.Held.Changes) != 4 {
+		t.Fatalf("Execute() = %v, %d held, want the four leavers", err, len(r.Held.Changes))
+	}
+	w.gate.verdicts = approved(r.Held)
+	if r, err = w.run(t.Context()); len(r.Apply.Changes) != 4 || len(r.Held.Changes) != 0 {
+		t.Errorf("Execute() = %v, %d to apply, %d held after the approval", err, len(r.Apply.Changes), len(r.Held.Changes))
+	}
+	for _, address := range []string{"u001@example.com", "u004@example.com"} {
+		if state := w.tenant.picture()[address]; !strings.Contains(state, "active=false by=1") {
+			t.Errorf("the leaver is %s, want it suspended by us", state)
+		}
+	}
+}

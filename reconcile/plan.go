@@ -47,7 +47,11 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		apply, leavers = leaversOf(apply)
 	}
 	if s.suspends || s.alone {
-		apply, held = apply.Suspensions(v.state.EndsSessions), held.Suspensions(v.state.EndsSessions)
+		apply = apply.Suspensions(v.state.EndsSessions)
+		held.Changes = slices.DeleteFunc(held.Changes, func(c plan.Change) bool { // A decision is about the deletion.
+			_, suspends := c.Suspension(false)
+			return !suspends
+		})
 	}
 	report := Report{
 		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Domains: v.state.Domains,
