@@ -94,10 +94,11 @@ type outcome struct {
 	result provider.Result
 }
 
-// ending is the outcome of the suspension with which a deletion begins.
+// ending is the outcome of the suspension with which a deletion begins. failed is one that failed, until the deletion
+// has an outcome.
 type ending struct {
 	suspended bool
-	err       error
+	failed    provider.Result
 }
 
 // muteness is how many writes to an object had no answer, and the result of the last one.

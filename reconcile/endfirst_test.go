@@ -178,3 +178,66 @@ func TestHeldDeletionsAreApprovedWithoutLists(t *testing.T) {
 		}
 	}
 }
+
+// An account that is still active, because its suspension and its deletion are refused, is not known as suspended. A run
+// without lists tries it again.
+func TestARefusedEndingIsNotNotedAsSuspended(t *testing.T) {
+	t.Parallel()
+	w := deletesAtOnce(t)
+	w.source.snapshot.Departed = []directory.Departure{{Ref: ref(5), Source: "corp", Left: w.now}}
+	w.tenant.hook = func(c plan.Change, after bool) error {
+		if !after && (c.Op == plan.Delete || c.Op == plan.Suspend) {
+			return fault.Errorf(fault.Refused, "no")
+		}
+		return nil
+	}
+	mustRun(t, w)
+	if links, err := w.ledger.LinksOf(t.Context(), ref(5)); err != nil || links[ref(5)].Suspended {
+		t.Errorf("the link is %+v, %v; want it not suspended", links[ref(5)], err)
+	}
+	w.tenant.hook, w.tenant.refuses = nil, fault.Errorf(fault.Denied, "no lists")
+	_, err := w.run(t.Context())
+	if state := w.tenant.picture()["u005@example.com"]; !strings.Contains(state, "active=false by=1") {
+		t.Errorf("Execute() = %v, and the leaver is %s, want it suspended by us", err, state)
+	}
+}
+
+// A failed suspension is told also where its deletion waits for another run or is not tried.
+func TestAFailedSuspensionIsToldWithoutADeletion(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		people, leavers int
+		kind            fault.Kind // of the deletion
+	}{"throttled": {20, 1, fault.Throttled}, "lane given up": {600, 25, fault.Refused}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
+			for i := range tc.people {
+				w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(i))
+			}
+			mustRun(t, w)
+			w.source.snapshot.Entries = w.source.snapshot.Entries[tc.leavers:]
+			w.tenant.hook = func(c plan.Change, _ bool) error {
+				switch c.Op {
+				case plan.Suspend:
+					return fault.Errorf(fault.Refused, "no suspension")
+				case plan.Delete:
+					return fault.Errorf(tc.kind, "no deletion")
+				}
+				return nil
+			}
+			w.said.messages = nil
+			r, err := w.run(t.Context())
+			named := 0
+			for _, m := range w.said.messages {
+				if strings.HasPrefix(m, "Failed: ") && strings.Contains(m, "no suspension") {
+					named++
+				}
+			}
+			if r.Failed != tc.leavers || named != tc.leavers {
+				t.Errorf("Execute() = %v, %d failed, %d named, want %d", err, r.Failed, named, tc.leavers)
+			}
+		})
+	}
+}

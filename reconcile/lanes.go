@@ -327,6 +327,7 @@ func (a *applier) remainingLosses() []int {
 // up.
 func (a *applier) verdict() error {
 	a.silence()
+	a.untold()
 	for of := range a.lanes {
 		if n := a.lanes[of].skipped; n > 0 {
 			a.run.Journal.Say(Error, fmt.Sprintf(

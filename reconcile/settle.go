@@ -78,18 +78,27 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	return nil
 }
 
-// notSuspended takes back what was noted before a suspension that the target refused, so that the leaver is tried
-// again. An account that is not found keeps its link: the answer may be a gateway's, and the next full list tells. The
-// caller holds the lock.
+// notSuspended takes back what was noted before a suspension or deletion that the target refused, so that the leaver is
+// tried again. An account that is not found keeps its link: the answer may be a gateway's, and the next full list
+// tells. The caller holds the lock.
 func (a *applier) notSuspended(c *plan.Change, kind fault.Kind) {
-	if kind == fault.Unavailable || kind == fault.Canceled || kind == fault.Internal || kind == fault.Throttled ||
-		a.mute[c.Ref].writes > 0 {
+	if uncertain(kind) || a.mute[c.Ref].writes > 0 {
 		return // It, or an earlier attempt, may have been carried out.
 	}
-	if link := a.link(c.Ref); c.Op == plan.Suspend && link.Suspended {
+	e := a.ending[c.Ref]
+	if e != nil && e.failed.Err != nil && uncertain(fault.KindOf(e.failed.Err)) {
+		return
+	}
+	suspends := c.Op == plan.Suspend || c.Op == plan.Delete && c.Kind == directory.User && !c.Inactive
+	if link := a.link(c.Ref); suspends && link.Suspended {
 		link.Suspended = a.view.links[c.Ref].Suspended
 		a.set(c.Ref, link)
 	}
+}
+
+// uncertain reports whether a refused write may have been carried out, now or later.
+func uncertain(kind fault.Kind) bool {
+	return kind == fault.Unavailable || kind == fault.Canceled || kind == fault.Internal || kind == fault.Throttled
 }
 
 // noAnswer notes a write without an answer. It reports whether so many objects in a row gave none that the target
@@ -168,8 +177,8 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 	if r.Note != "" {
 		a.run.Journal.Say(Info, r.Note, about(c))
 	}
-	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Suspend {
-		e.suspended = true
+	if e := a.ending[c.Ref]; e != nil {
+		e.suspended, e.failed = e.suspended || c.Op == plan.Suspend, provider.Result{}
 	}
 	a.hop.learn(a, c, r)
 	a.gained(c)
@@ -178,10 +187,11 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 // failed records and reports a failed change. The caller holds the lock.
 func (a *applier) failed(c *plan.Change, r provider.Result) {
 	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Suspend {
-		e.err = r.Err // The deletion tells.
+		e.failed = r // The deletion tells.
 		return
-	} else if e != nil && e.err != nil {
-		r.Err = fmt.Errorf("%w; the account could not be suspended before: %w", r.Err, e.err)
+	} else if e != nil && e.failed.Err != nil {
+		r.Err = fmt.Errorf("%w; the account could not be suspended before: %w", r.Err, e.failed.Err)
+		e.failed = provider.Result{}
 	}
 	a.run.Journal.Done(c, r)
 	a.report.Failed++
@@ -192,6 +202,19 @@ func (a *applier) failed(c *plan.Change, r provider.Result) {
 		m["request_id"] = r.RequestID
 	}
 	a.run.Journal.Say(Error, "Failed: "+describe(c)+": "+rejected(c, r.Err)+r.Err.Error(), m)
+}
+
+// untold reports the failed suspensions of users whose deletion has no outcome.
+func (a *applier) untold() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := len(a.report.Apply.Changes); i < len(a.changes); i++ {
+		c := &a.changes[i]
+		if r := a.ending[c.Ref].failed; r.Err != nil {
+			delete(a.ending, c.Ref)
+			a.failed(c, r)
+		}
+	}
 }
 
 // rejected names the field and the value that the remote side rejected, if it reported them and the error does not.

@@ -64,6 +64,30 @@ func TestLeavers(t *testing.T) {
 	}
 }
 
+// A failed deletion of an account that is not suspended is a failure. One of an account that is suspended is none here.
+func TestLeaversWithAFailedDeletion(t *testing.T) {
+	t.Parallel()
+	for _, suspended := range []bool{false, true} {
+		h := newHall(t)
+		left := time.Now().Add(-time.Hour)
+		if err := ledger.NewRedis(h.rdb, string(google)).PutLinks(t.Context(), map[directory.Ref]plan.Link{
+			user("1"): {RemoteID: "r1", Departed: left, Why: plan.Absent, Suspended: suspended},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		trail := h.decisions.Trail(google)
+		trail.Add("user/1", decisions.Attempt{At: left.Add(time.Second), Op: "delete", RunID: "r", FailKind: "refused",
+			FailText: "no suspensions, no deletions"})
+		if err := trail.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		page := h.get("/leavers/")
+		if strings.Contains(page, "no suspensions, no deletions") == suspended {
+			t.Errorf("suspended %v: the page is %s", suspended, page)
+		}
+	}
+}
+
 // A worker of an earlier version changes links without their places. The list corrects what it
 // meets, and counts what it shows.
 func TestLeaversOfAnEarlierVersion(t *testing.T) {

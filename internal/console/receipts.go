@@ -57,7 +57,7 @@ func (c *Console) receipts(ctx context.Context, data *leaversData) error {
 			if err != nil {
 				return err
 			}
-			t.confirm(row.Since, attempts)
+			t.confirm(row.Since, attempts, tenant.links[row.Ref].Suspended)
 		}
 	}
 	return nil
@@ -94,9 +94,11 @@ func (c *Console) heldSuspensions(ctx context.Context, id container.ID, rows []l
 	return set.Holds(ctx, plan.Suspend.String(), directory.User.String(), ids)
 }
 
-func (t *receipt) confirm(since time.Time, attempts []decisions.Attempt) {
+// confirm reads the attempts. A failed deletion of an account that we did not suspend leaves it active.
+func (t *receipt) confirm(since time.Time, attempts []decisions.Attempt, suspended bool) {
 	for _, a := range attempts { // the newest first
-		if a.Op != plan.Suspend.String() {
+		deletes := a.Op == plan.Delete.String() && a.FailKind != "" && !suspended
+		if a.Op != plan.Suspend.String() && !deletes {
 			continue
 		}
 		if a.FailKind != "" {
