@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,8 +34,8 @@ const (
 	// deltaEvery is the shortest time between two delta runs of a source.
 	deltaEvery = 30 * time.Second
 	// keepWatch is the longest time between two renewals of the right to poll, and watchTTL is how long that right
-	// lasts. Another worker polls watchTTL after the death of this one. A turn that takes longer loses the right, and
-	// two workers may then poll for a while. That is harmless, because jobs and runs are locked.
+	// lasts. Another worker polls at most both later than the death of this one. A turn that takes longer loses the
+	// right, and two workers may then poll for a while. That is harmless, because jobs and runs are locked.
 	keepWatch = 5 * time.Second
 	watchTTL  = callsFor + keepWatch
 )
@@ -44,6 +45,8 @@ type watcher struct {
 	*Worker
 	c     *Container
 	since source.Cursor
+	// mine says that this worker had the right to poll when it last asked.
+	mine bool
 	// dirty says that a change was seen that no run covers yet.
 	dirty bool
 	// run is the delta run that was started last, and at is when.
@@ -56,7 +59,6 @@ type watcher struct {
 // watch polls a source until the worker stops. One worker at a time does.
 func (w *Worker) watch(ctx context.Context, c *Container) {
 	p := &watcher{Worker: w, c: c, wait: c.Watch.Every, left: c.Watch.Every}
-	w.unsent[c.Name].Store(true) // A worker that polled before may have died.
 	for {
 		step := min(max(p.left, 0), keepWatch)
 		timer := time.NewTimer(step)
@@ -83,17 +85,28 @@ func (w *Worker) watch(ctx context.Context, c *Container) {
 // often than a source that fails is polled, so that its other workers do not poll it meanwhile.
 func (p *watcher) after(ctx context.Context, step time.Duration) error {
 	mine, err := p.cfg.Status.Watch(ctx, p.c.Name, p.cfg.Name, watchTTL)
-	if p.left -= step; p.left > 0 {
+	if p.left -= step; err == nil && mine != p.mine {
+		if p.mine = mine; mine {
+			p.takeOver()
+		}
+	}
+	if p.left > 0 {
 		return err
 	}
 	if err == nil && mine {
 		err = p.turn(ctx)
-	} else if err == nil { // What this worker saw is old when the right comes back.
-		p.since = source.Cursor{}
-		p.unsent[p.c.Name].Store(true)
 	}
 	p.left = p.wait
 	return err
+}
+
+// takeOver begins to poll at once. What this worker saw before is old, and the worker that polled meanwhile may have
+// died before it sent its leavers ahead.
+func (p *watcher) takeOver() {
+	p.since, p.wait, p.left = source.Cursor{}, p.c.Watch.Every, 0
+	for _, c := range p.followers(p.c) {
+		p.outboxes[c.Name].unsent.Store(true)
+	}
 }
 
 // turn is one poll. Its error is that of Redis.
@@ -125,9 +138,7 @@ func (p *watcher) poll(ctx context.Context) (reason string, err error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, callsFor)
 	defer cancel()
-	if err := p.sendAgain(bounded, p.c); err != nil {
-		return "", err
-	}
+	p.sendAgain(ctx, p.c)
 	changes, err := p.c.Watch.Source.Changes(bounded, p.since)
 	if err != nil {
 		return "", err
@@ -193,28 +204,51 @@ func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
 		return err
 	}
 	for _, c := range w.followers(source) {
-		w.send(ctx, source, c, leavers)
+		w.loops.Go(func() { _ = w.send(context.WithoutCancel(ctx), c, leavers) })
 	}
 	return nil
 }
 
-// sendAgain sends the leavers that were noticed and not sent to every provider, because a worker died or a tenant gave
-// no answer.
-func (w *Worker) sendAgain(ctx context.Context, source *Container) error {
-	if !w.unsent[source.Name].Swap(false) {
-		return nil
-	}
+// outbox is what a worker knows about the leavers that wait to be sent ahead to a provider.
+type outbox struct {
+	// unsent says that there may be some, and sending that a goroutine sends them.
+	unsent, sending atomic.Bool
+	// failures is how often in turn they were not sent. Only the goroutine that sends has access.
+	failures int
+}
+
+// sendAgain sends the leavers that were noticed and not sent, because a worker died or a tenant gave no answer. It
+// waits for no provider. After a failure the next attempt waits longer.
+func (w *Worker) sendAgain(ctx context.Context, source *Container) {
+	ctx = context.WithoutCancel(ctx)
 	for _, c := range w.followers(source) {
-		leavers, err := c.Engine().Unsent(ctx)
-		if err != nil {
-			w.unsent[source.Name].Store(true)
-			return fmt.Errorf("leavers that %s waits for: %w", c.Name, err)
+		box := w.outboxes[c.Name]
+		if !box.unsent.Load() || !box.sending.CompareAndSwap(false, true) {
+			continue
 		}
-		if len(leavers) > 0 {
-			w.send(ctx, source, c, leavers)
-		}
+		w.loops.Go(func() {
+			defer box.sending.Store(false)
+			box.unsent.Store(false)
+			bounded, cancel := w.untilDrained(ctx, callsFor)
+			leavers, err := c.Engine().Unsent(bounded)
+			cancel()
+			if err != nil {
+				box.unsent.Store(true)
+				w.cfg.Log.DebugContext(ctx, "leavers to be sent again", "container", string(c.Name), "err", err)
+			} else if len(leavers) > 0 {
+				err = w.send(ctx, c, leavers)
+			}
+			if err == nil {
+				box.failures = 0
+				return
+			}
+			select {
+			case <-w.drain:
+			case <-time.After(retryDelay(box.failures, err, nil)):
+			}
+			box.failures++
+		})
 	}
-	return nil
 }
 
 // followers returns the providers of a source.
@@ -227,22 +261,20 @@ func (w *Worker) followers(source *Container) (out []*Container) {
 	return out
 }
 
-// send suspends leavers at a provider in the background. After an error that passes, a later poll sends them again.
-func (w *Worker) send(ctx context.Context, source, c *Container, leavers []directory.Ref) {
-	ctx = context.WithoutCancel(ctx)
-	w.loops.Go(func() {
-		bounded, cancel := w.untilDrained(ctx, callsFor)
-		defer cancel()
-		err := besides(w.suspend(bounded, c, leavers))
-		if err == nil {
-			return
-		}
-		again := fault.KindOf(err).Retryable()
-		if again {
-			w.unsent[source.Name].Store(true)
-		}
-		w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead", "container", string(c.Name), "err", err, "again", again)
-	})
+// send suspends leavers at a provider. After an error that passes, a later poll sends them again.
+func (w *Worker) send(ctx context.Context, c *Container, leavers []directory.Ref) error {
+	bounded, cancel := w.untilDrained(ctx, callsFor)
+	defer cancel()
+	err := besides(w.suspend(bounded, c, leavers))
+	if err == nil {
+		return nil
+	}
+	again := fault.KindOf(err).Retryable()
+	if again {
+		w.outboxes[c.Name].unsent.Store(true)
+	}
+	w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead", "container", string(c.Name), "err", err, "again", again)
+	return err
 }
 
 // untilDrained returns a context that ends after a time, or when the worker is told to stop.

@@ -8,6 +8,9 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/reconcile"
 	"rollcall/source"
 	"rollcall/status"
 )
@@ -93,3 +96,87 @@ func TestPollsBeforeTheFirstRun(t *testing.T) {
 	}
 	says("its messages say why")
 }
+
+// quiet is a source without changes.
+type quiet struct {
+	lockedOut
+
+	err error
+}
+
+// Changes implements source.Delta.
+func (q *quiet) Changes(context.Context, source.Cursor) (source.Changes, error) {
+	q.polls++
+	return source.Changes{Next: source.Cursor{Scope: "s"}}, q.err
+}
+
+// unread is a local directory with a source that was never synced.
+type unread struct{}
+
+// Around implements source.Neighbours.
+func (unread) Around(context.Context, directory.Neighbourhood) (directory.Snapshot, error) {
+	return directory.Snapshot{}, fault.New(fault.Unavailable, "read", source.ErrNotReady)
+}
+
+// A source is polled although one of its providers cannot tell which leavers wait for it.
+func TestAProviderThatCannotBeReadStopsNoPoll(t *testing.T) {
+	t.Parallel()
+	k, feed := newTicker(t, noon), &quiet{}
+	links := ledger.NewRedis(k.rdb, "google_workspace:1")
+	ref := directory.Ref{Kind: directory.User, ID: "u1"}
+	if err := links.PutLinks(t.Context(), map[directory.Ref]plan.Link{ref: {RemoteID: "r1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := links.Add(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	engine := reconcile.New(reconcile.Config{Ledger: links, Pending: links, Local: unread{}})
+	w := k.worker(Container{Name: "ldap:corp", Watch: &Watch{Source: feed, Every: 2 * time.Second, Cursor: cursor}},
+		Container{Name: "google_workspace:1", Sources: []string{"corp", "lab"},
+			Engine: func() *reconcile.Engine { return engine }})
+	p := &watcher{Worker: w, c: &w.cfg.Containers[0], wait: 2 * time.Second, left: 2 * time.Second}
+	for range 600 {
+		if err := p.after(t.Context(), time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if feed.polls < 300 || !w.outboxes["google_workspace:1"].unsent.Load() {
+		t.Errorf("%d polls in ten minutes, want 300 with leavers that still wait", feed.polls)
+	}
+	close(w.drain)
+	w.loops.Wait()
+}
+
+// A worker that gets the right to poll polls at once, and from the position of the last run, however long it waited
+// after failures of its own.
+func TestTheRightToPollIsUsedAtOnce(t *testing.T) {
+	t.Parallel()
+	k, feed := newTicker(t, noon), &quiet{err: fault.Errorf(fault.Unavailable, "no answer")}
+	w := k.worker(Container{Name: "ldap:corp", Watch: &Watch{Source: feed, Every: 2 * time.Second, Cursor: cursor}})
+	p := &watcher{Worker: w, c: &w.cfg.Containers[0], wait: 2 * time.Second, left: 2 * time.Second}
+	after := func() {
+		t.Helper()
+		if err := p.after(t.Context(), time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 600 {
+		after()
+	}
+	if err := k.rdb.Del(t.Context(), "rollcall:{ldap:corp}:watch").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.store.Watch(t.Context(), "ldap:corp", "another", watchTTL); err != nil {
+		t.Fatal(err)
+	}
+	after()
+	if err := k.rdb.Del(t.Context(), "rollcall:{ldap:corp}:watch").Err(); err != nil {
+		t.Fatal(err)
+	}
+	before := feed.polls
+	if after(); feed.polls != before+1 || p.wait > 4*time.Second {
+		t.Errorf("%d polls with the new right, and the next in %s", feed.polls-before, p.wait)
+	}
+}
+
+func cursor(context.Context) (source.Cursor, error) { return source.Cursor{Scope: "s"}, nil }

@@ -107,17 +107,17 @@ type Worker struct {
 	leaving sync.WaitGroup // the stops that are under way
 	aside   atomic.Value   // why the worker stands aside, a string
 
-	turns  turns
-	rounds int // of the loop
-	homes  homes
-	unsent map[container.ID]*atomic.Bool // by source: leavers may wait to be sent ahead
-	data   string                        // the id of the data on Redis, as the loop saw it last
-	drain  chan struct{}
-	cut    chan struct{} // closed when handlers must end now
-	hung   atomic.Bool   // a part did not stop in time
-	stop   context.CancelFunc
-	loops  sync.WaitGroup
-	closed sync.Once
+	turns    turns
+	rounds   int // of the loop
+	homes    homes
+	outboxes map[container.ID]*outbox // by provider
+	data     string                   // the id of the data on Redis, as the loop saw it last
+	drain    chan struct{}
+	cut      chan struct{} // closed when handlers must end now
+	hung     atomic.Bool   // a part did not stop in time
+	stop     context.CancelFunc
+	loops    sync.WaitGroup
+	closed   sync.Once
 }
 
 // NewWorker returns a worker that has not been started. The error says which schedule does not parse.
@@ -126,11 +126,11 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		containers: map[container.ID]*Container{}, bells: map[string]*bell{}, drain: make(chan struct{}),
-		cut: make(chan struct{}), unsent: map[container.ID]*atomic.Bool{},
+		cut: make(chan struct{}), outboxes: map[container.ID]*outbox{},
 		homes: homes{superseded: map[container.ID]string{}, halts: map[container.ID]chan struct{}{}},
 	}
 	for i := range cfg.Containers {
-		w.containers[cfg.Containers[i].Name], w.unsent[cfg.Containers[i].Name] = &cfg.Containers[i], &atomic.Bool{}
+		w.containers[cfg.Containers[i].Name], w.outboxes[cfg.Containers[i].Name] = &cfg.Containers[i], &outbox{}
 		cfg.Metrics.Expect(cfg.Containers[i].Name)
 	}
 	var err error
