@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rollcall/directory"
@@ -161,13 +162,20 @@ func (j *journalFake) Say(_ reconcile.Level, event string, _ map[string]any) {
 // ledgerFake dies at the nth write.
 type ledgerFake struct {
 	reconcile.Ledger
-	left int
+	left atomic.Int64
+}
+
+// dying returns a ledger that dies at the write after n others.
+func dying(l reconcile.Ledger, n int) *ledgerFake {
+	out := &ledgerFake{Ledger: l}
+	out.left.Store(int64(n))
+	return out
 }
 
 var errDead = fault.Errorf(fault.Unavailable, "the ledger is out of reach")
 
 func (l *ledgerFake) die() error {
-	if l.left--; l.left == -1 {
+	if l.left.Add(-1) == -1 {
 		return errDead
 	}
 	return nil

@@ -25,7 +25,7 @@ func TestLaw10TheGracePeriodOfALateSuspensionSurvivesADeath(t *testing.T) {
 	w.source.snapshot.Entries = slices.Delete(company(), 5, 6)
 	w.source.snapshot.Departed = []directory.Departure{{Ref: ref(5), Source: "corp", Left: w.now.Add(-1000 * time.Hour)}}
 	good := w.ledger
-	w.ledger = &ledgerFake{good, 1} // It takes what is noted before the write, and nothing after.
+	w.ledger = dying(good, 1) // It takes what is noted before the write, and nothing after.
 	if _, err := w.run(t.Context()); err == nil {
 		t.Fatal("the run survived")
 	}

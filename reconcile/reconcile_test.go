@@ -336,7 +336,7 @@ func TestStopAnywhereRunAgainSameEnd(t *testing.T) {
 				}
 				return nil
 			}
-			w.ledger = &ledgerFake{w.ledger, 1} // Who is killed records nothing any more.
+			w.ledger = dying(w.ledger, 1) // Who is killed records nothing any more.
 			if _, err := w.run(t.Context()); err == nil {
 				t.Fatalf("cut %d after=%v: the run survived", cut, after)
 			}
@@ -345,7 +345,7 @@ func TestStopAnywhereRunAgainSameEnd(t *testing.T) {
 	}
 	for cut := range 5 {
 		w := scenario(t)
-		w.ledger = &ledgerFake{w.ledger, cut}
+		w.ledger = dying(w.ledger, cut)
 		if _, err := w.run(t.Context()); !errors.Is(err, errDead) {
 			t.Fatalf("own cut %d: %v", cut, err)
 		}

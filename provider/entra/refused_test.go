@@ -75,8 +75,9 @@ func TestOneRefusedObject(t *testing.T) {
 				t.Fatal(err)
 			}
 			batch := []plan.Change{tc.make(w, 1), tc.make(w, 2)}
-			restricted.Method, restricted.Times = tc.method, 1
-			w.tenant.Inject(restricted)
+			refusal := restricted
+			refusal.Method, refusal.Times = tc.method, 1
+			w.tenant.Inject(refusal)
 			w.restart()
 			r := w.Apply(t.Context(), batch)
 			if r[0].Err == nil {
