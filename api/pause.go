@@ -75,7 +75,7 @@ func (a *API) PauseOf(ctx context.Context, c container.ID) (*decisions.Pause, er
 	return a.cfg.Decisions.PauseOf(ctx, c)
 }
 
-// Resume ends the pause of a container. A full run follows, and before it a job for each user whom a person ordered to
+// Resume ends the pause of a container. A full run follows, and before it a job for each user with an order to
 // leave. The run is nil where the container is disabled, or where another run is live. That one goes on, or is followed
 // by a full run if the pause ended it.
 //

@@ -115,7 +115,7 @@ func (w *Worker) fire(ctx context.Context, s *scheduled, now time.Time) error {
 			"trigger", string(status.BySchedule))
 	} else if err != nil {
 		return err
-	} else if missed := now.Sub(at); missed > 2*w.cfg.ReapEvery {
+	} else if missed := now.Sub(at); missed > (slowestTurn+1)*w.cfg.ReapEvery {
 		w.cfg.Log.InfoContext(ctx, "missed tick made up", "container", string(s.name), "run_id", run.ID, "tick", at)
 	}
 	return w.cfg.Status.SetMark(ctx, s.name, status.Fired, s.firing(at))

@@ -169,38 +169,46 @@ func TestARunThatIsLiveAtTheTick(t *testing.T) {
 	}
 }
 
-// A worker that died between the end of a source run and the start of its provider's loses nothing.
+// A worker that died between the end of a source run and the start of its provider's loses nothing. The run noted that
+// a provider has to follow when it planned changes, or only at its end, such as for leavers that were sent ahead.
 func TestAFollowingRunIsMadeUp(t *testing.T) {
 	t.Parallel()
-	k := newTicker(t, noon)
-	source, provider := Container{Name: "ldap:corp"}, Container{Name: "google_workspace:1", Sources: []string{"corp"},
-		Schedule: AfterSource}
-	ctx := t.Context()
-	run, err := k.store.Start(ctx, status.StartRequest{Container: source.Name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lease, err := k.store.Acquire(ctx, source.Name, run.ID, run.Epoch, "worker-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.store.SetMark(ctx, source.Name, status.Follow, run.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lease.Finish(ctx, status.End{State: status.Completed, Changed: true}); err != nil {
-		t.Fatal(err)
-	}
-	k.clock.Advance(6 * time.Second)
-	w := k.worker(source, provider)
-	if n := k.tick(w); n != 1 {
-		t.Fatalf("%d runs, want the provider's", n)
-	}
-	runs, _, err := k.store.List(ctx, provider.Name, 0, 1)
-	if err != nil || len(runs) != 1 || runs[0].Trigger != (status.Trigger{Kind: status.AfterSource, By: run.ID}) {
-		t.Errorf("runs = %+v, %v, want one after %s", runs, err, run.ID)
-	}
-	if n := k.tick(w); n != 0 {
-		t.Errorf("it was started %d times more", n)
+	for name, planned := range map[string]bool{"changes were planned": true, "noted at the end": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newTicker(t, noon)
+			source, provider := Container{Name: "ldap:corp"}, Container{Name: "google_workspace:1",
+				Sources: []string{"corp"}, Schedule: AfterSource}
+			ctx := t.Context()
+			run, err := k.store.Start(ctx, status.StartRequest{Container: source.Name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lease, err := k.store.Acquire(ctx, source.Name, run.ID, run.Epoch, "worker-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if planned {
+				if err := k.store.SetMark(ctx, source.Name, status.Follow, run.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := lease.Finish(ctx, status.End{State: status.Completed, Changed: true}); err != nil {
+				t.Fatal(err)
+			}
+			k.clock.Advance(6 * time.Second)
+			w := k.worker(source, provider)
+			if n := k.tick(w); n != 1 {
+				t.Fatalf("%d runs, want the provider's", n)
+			}
+			runs, _, err := k.store.List(ctx, provider.Name, 0, 1)
+			if err != nil || len(runs) != 1 || runs[0].Trigger != (status.Trigger{Kind: status.AfterSource, By: run.ID}) {
+				t.Errorf("runs = %+v, %v, want one after %s", runs, err, run.ID)
+			}
+			if n := k.tick(w); n != 0 {
+				t.Errorf("it was started %d times more", n)
+			}
+		})
 	}
 }
 

@@ -116,13 +116,15 @@ func (t *turns) wait(now time.Time, every time.Duration) time.Duration {
 	return period - (time.Duration(now.UnixNano())-phase)%period
 }
 
+// slowestTurn is how many rounds of the loop a worker of six or more has between two turns.
+const slowestTurn = 3
+
 // mine reports whether a round is this worker's turn: each, every other from four workers on, and every third from six
 // on.
 func (t *turns) mine(round int) bool {
-	const most = 3
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return (round+t.at)%t.slower(most) == 0
+	return (round+t.at)%t.slower(slowestTurn) == 0
 }
 
 // waking is the Redis client of a server of asynq. asynq only polls. Here the poll of an empty queue lasts until a task

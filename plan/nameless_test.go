@@ -23,7 +23,7 @@ func shows(n int) directory.Attributes {
 	}
 }
 
-// TestLaw10OnlyWhatMayBeTheEntryWithoutAnIDIsHeld has thirty people, of whom 0 and 1 are absent, and entries without a
+// TestLaw10OnlyWhatMayBeTheEntryWithoutAnIDIsHeld has thirty people, 0 and 1 of them absent, and entries without a
 // readable ID. Only a departure that may be such an entry is held, with its memberships.
 func TestLaw10OnlyWhatMayBeTheEntryWithoutAnIDIsHeld(t *testing.T) {
 	t.Parallel()

@@ -179,8 +179,8 @@ func TestHeldDeletionsAreApprovedWithoutLists(t *testing.T) {
 	}
 }
 
-// An account that is still active, because its suspension and its deletion are refused, is not known as suspended. A run
-// without lists tries it again.
+// An account that is still active, because its suspension and its deletion are refused, is not known as suspended. A
+// run without lists tries it again.
 func TestARefusedEndingIsNotNotedAsSuspended(t *testing.T) {
 	t.Parallel()
 	w := deletesAtOnce(t)

@@ -27,7 +27,7 @@ type feedFake struct {
 	findings []directory.Finding
 	at       directory.Position // of reads
 	told     source.Changes
-	// lacks are the people whom full reads lack. Searches for single entries are noted, and end with found.
+	// lacks are the people that full reads lack. Searches for single entries are noted, and end with found.
 	lacks   []directory.Ref
 	asked   [][]directory.Ref
 	found   error

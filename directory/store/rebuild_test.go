@@ -134,7 +134,9 @@ func (l *looking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 }
 
 func (l *looking) around(cmds []redis.Cmder, next func() error) error {
-	looks := slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Name() == "hscan" || c.Name() == "zrangebylex" })
+	looks := slices.ContainsFunc(cmds, func(c redis.Cmder) bool {
+		return c.Name() == "hscan" || c.Name() == "zrangebylex"
+	})
 	if !looks || l.before == nil {
 		return next()
 	}

@@ -16,8 +16,8 @@ import (
 	"rollcall/status"
 )
 
-// follow has workers that start later poll the source every two seconds and keep Entra's limit, and lets many leave in a
-// day.
+// follow has workers that start later poll the source every two seconds and keep Entra's limit, and lets many leave in
+// a day.
 func (l *lab) follow() {
 	text, err := os.ReadFile(l.file)
 	l.must(err)

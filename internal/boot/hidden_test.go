@@ -195,7 +195,7 @@ func TestLaw13EachAttributeHiddenInTurn(t *testing.T) {
 	}
 }
 
-// A mapping decides who is active. Odd values of attributes that it does not use hold nobody. The attribute that it
+// A mapping decides who is active. Odd values of attributes that it does not use hold no person. The attribute that it
 // uses becomes invisible for the few people who have it, which gives no access back.
 func TestLaw13AMappingDecidesWhoIsActive(t *testing.T) {
 	t.Parallel()

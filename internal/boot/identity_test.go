@@ -203,7 +203,7 @@ func containsAll(text string, parts []string) bool {
 }
 
 // TestSeveralSources has two directories for both tenants. What they share is held and named on both sides, and a
-// directory that goes takes nobody with it without a question.
+// directory that goes takes no account with it without a question.
 func TestSeveralSources(t *testing.T) {
 	t.Parallel()
 	var guests strings.Builder

@@ -106,7 +106,7 @@ func TestLaw10AnEntryWithoutAReadableIDHoldsNoLeaver(t *testing.T) {
 	}
 }
 
-// The ids of many entries are hidden: nobody leaves, those included who have really left. When the ids can be read
+// The ids of many entries are hidden. No person leaves then, not even those who have really left. When the ids can be read
 // again, they leave.
 func TestLaw13HiddenIDsHoldAllDepartures(t *testing.T) {
 	t.Parallel()

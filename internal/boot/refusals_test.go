@@ -52,16 +52,13 @@ func (o *office) refuse(r *rand.Rand, names []string) {
 			{Status: 412, Code: "conditionNotMet", Message: "Precondition Failed"}}[r.IntN(3)]
 		e := []graph.Fault{{Status: 403, Code: "Authorization_RequestDenied"}, {Status: 400, Code: "Request_BadRequest"},
 			{Status: 409, Code: "Request_Conflict"}}[r.IntN(3)]
-		s := []simulator.Fault{{Status: 403}, {Status: 400, Code: "invalidValue"}, {Status: 409, Code: "uniqueness"}}[r.IntN(3)]
+		s := []simulator.Fault{{Status: 403}, {Status: 400, Code: "invalidValue"},
+			{Status: 409, Code: "uniqueness"}}[r.IntN(3)]
 		for _, s.Method = range []string{"*.create", "*.p*", "*.delete"} {
-			s.Key, s.Body = "", strings.TrimSuffix(name, "@"+domain)
-			o.third.Inject(s)
-			for _, id := range ids[name] {
-				s.Key, s.Body = id, ""
+			places(name, ids[name], func(key, body string) {
+				s.Key, s.Body = key, body
 				o.third.Inject(s)
-				s.Key, s.Body = "", id
-				o.third.Inject(s)
-			}
+			})
 		}
 		g.Method = "directory.*.[^glh]*" // no get, list or hasMember
 		g.Body = name
@@ -74,15 +71,20 @@ func (o *office) refuse(r *rand.Rand, names []string) {
 			o.tenant.Inject(byKey, inBody)
 		}
 		for _, e.Method = range []string{"users.[^glm]*", "groups.[^gl]*", "members.[^lc]*"} {
-			e.Key, e.Body = "", strings.TrimSuffix(name, "@"+domain)
-			o.graph.Inject(e)
-			for _, id := range ids[name] {
-				e.Key, e.Body = id, ""
+			places(name, ids[name], func(key, body string) {
+				e.Key, e.Body = key, body
 				o.graph.Inject(e)
-				e.Key, e.Body = "", id
-				o.graph.Inject(e)
-			}
+			})
 		}
+	}
+}
+
+// places calls f with each key and each text of a body by which a request concerns an object.
+func places(name string, ids []string, f func(key, body string)) {
+	f("", strings.TrimSuffix(name, "@"+domain))
+	for _, id := range ids {
+		f(id, "")
+		f("", id)
 	}
 }
 

@@ -365,7 +365,8 @@ func TestAPersonAtManyProviders(t *testing.T) {
 	h.known = map[directory.Ref]console.Known{{Kind: directory.User, ID: "ada"}: {Label: "ada"}}
 	page := h.as(h.syncer, http.MethodGet, "/people/entry/?id=ada", nil).body
 	for _, want := range []string{"</span> <span>at <bdi>Google Workspace</bdi></span></li>",
-		"</span> <span>at <bdi>Site 0</bdi>, <bdi>Site 1</bdi>, <bdi>Site 2</bdi>, <bdi>Site 3</bdi> and 2 more</span></li>", "Sync to Site 5 now"} {
+		"</span> <span>at <bdi>Site 0</bdi>, <bdi>Site 1</bdi>, <bdi>Site 2</bdi>, <bdi>Site 3</bdi> and 2 more</span>" +
+			"</li>", "Sync to Site 5 now"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is not in %s", want, page)
 		}

@@ -56,12 +56,14 @@ var build = sync.OnceValue(func() error {
 	if underRace {
 		args = append(args, "-race")
 	}
-	for _, name := range []string{"api", "worker", "rollcall"} { // For the same reason: the cache knows which files were read.
+	// For the same reason: the cache knows which files were read.
+	for _, name := range []string{"api", "worker", "rollcall"} {
 		if _, err := os.ReadFile(filepath.Join("..", "..", "cmd", name, "main.go")); err != nil {
 			return err
 		}
 	}
-	out, err := exec.Command("go", append(args, "rollcall/cmd/api", "rollcall/cmd/worker", "rollcall/cmd/rollcall")...).CombinedOutput()
+	args = append(args, "rollcall/cmd/api", "rollcall/cmd/worker", "rollcall/cmd/rollcall")
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}

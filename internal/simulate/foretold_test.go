@@ -70,11 +70,13 @@ func fewer(share int) (undo func()) {
 	return func() { _ = f.Value.Set(all) }
 }
 
-// calm are the events of these histories: what people do in the directory and in the tenant, without faults of machines.
+// calm are the events of these histories, which are what people do in the directory and in the tenant, without faults
+// of machines.
 var calm = []string{
 	"nothing", "hire", "leave", "disable", "return", "rename", "swap", "re-create", "change title", "join", "quit",
 	"add group", "rename group", "sync source", "sync provider", "sync person", "approve all", "approve part", "reject",
-	"undo", "order to leave", "lift order", "lift pins", "refuse", "suspend abroad", "activate abroad", "delete abroad", "change scope",
+	"undo", "order to leave", "lift order", "lift pins", "refuse", "suspend abroad", "activate abroad", "delete abroad",
+	"change scope",
 	"older server", "incomplete read", "empty redis",
 	"crowd leaves", "crowd is disabled", "crowd returns", "crowd is renamed", "titles are hidden",
 }

@@ -41,7 +41,7 @@ type sim struct {
 	// task of the provider read.
 	reads, copies map[string]time.Time
 	accepted      map[string]bool // object jobs without an outcome
-	// orders are the orders to leave that stand, ordered the users for whom one was ever given.
+	// orders are the orders to leave that stand, ordered the users who ever had one.
 	orders  []order
 	ordered map[directory.Ref]bool
 	pauses  []pause  // of the provider

@@ -136,8 +136,8 @@ func TestManagersOfARun(t *testing.T) {
 	}
 }
 
-// TestManagerWithoutAnAccount leaves the field of a report alone until the manager has an account, and names nobody
-// whose own account is fine as failed.
+// TestManagerWithoutAnAccount leaves the field of a report alone until the manager has an account, and names no
+// person with a good account as failed.
 func TestManagerWithoutAnAccount(t *testing.T) {
 	t.Parallel()
 	h := openManaged(t)

@@ -207,13 +207,14 @@ const concurrency = 8
 func (p *Provider) Capabilities() plan.Capabilities {
 	normal := map[string]plan.Normal{plan.AddressField: plan.Fold | plan.Trim}
 	for _, name := range slices.Concat(p.userFields, p.groupFields) {
+		s, _ := parseSlot(name)
 		normal[name] = plan.Trim
-		if s, _ := parseSlot(name); s.edited() {
+		switch {
+		case s.edited():
 			normal[name] |= plan.Shared | plan.Fold // RFC 7643, section 2.2: caseExact is false by default.
-		}
-		if s, _ := parseSlot(name); s.attr == "emails" {
+		case s.attr == "emails":
 			normal[name] |= plan.Fold
-		} else if s.attr == "phoneNumbers" {
+		case s.attr == "phoneNumbers":
 			normal[name] |= plan.Dial
 		}
 	}

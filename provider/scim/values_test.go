@@ -218,7 +218,8 @@ func TestAValueWithoutAListStays(t *testing.T) {
 	if got := l.has(c.links[u.Ref].RemoteID, "roles"); got != "[map[value:owner] map[value:reader]]" {
 		t.Errorf("roles = %s, want the owner kept", got)
 	}
-	if got := l.has(c.links[u.Ref].RemoteID, "phonenumbers"); !strings.Contains(got, "work") || !strings.Contains(got, "home") {
+	got := l.has(c.links[u.Ref].RemoteID, "phonenumbers")
+	if !strings.Contains(got, "work") || !strings.Contains(got, "home") {
 		t.Errorf("phoneNumbers = %s, want the one at work kept", got)
 	}
 }
