@@ -289,6 +289,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(out.Bytes())
 	f.Add(append(bytes.TrimSuffix(out.Bytes(), []byte("\n")), " {}\n"...))
 	f.Add([]byte(`{"seq":9223372036854775807,"chain":"\u001b[2J","previous":"x","event":"audit file removed"}` + "\n{\n"))
+	f.Add([]byte(`{"time":"` + strings.Repeat("2026", 1000) + `"}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "a")
 		if err := os.WriteFile(path, data, 0o600); err != nil {

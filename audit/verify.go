@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/internal/stored"
 )
 
 // Report is the result of Verify.
@@ -293,21 +295,24 @@ func lines(file string, each func(text []byte) bool) error {
 	}
 }
 
+// mostQuoted is how many characters an error has of what a line says.
+const mostQuoted = 200
+
 // parse reads a line. A line with unknown fields or in another form than Write gives it is refused, so that no two
 // texts are the same record.
 func parse(text []byte) (Record, error) {
 	var r Record
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.DisallowUnknownFields()
-	if err := in.Decode(&r); err != nil {
-		return r, fmt.Errorf("no audit record: %w", err)
+	err := in.Decode(&r)
+	switch {
+	case err != nil:
+	case in.InputOffset() != int64(len(text)):
+		err = errors.New("the line goes on after the record")
+	case r.Sequence < 1 || r.Chain == "":
+		err = fmt.Errorf("seq %d, chain %q", r.Sequence, r.Chain)
+	default:
+		return r, nil
 	}
-	if in.InputOffset() != int64(len(text)) {
-		return r, errors.New("no audit record: the line goes on after the record")
-	}
-	if r.Sequence < 1 || r.Chain == "" {
-		return r, errors.New("no audit record: seq " + strconv.FormatInt(r.Sequence, 10) + ", chain " +
-			strconv.Quote(r.Chain))
-	}
-	return r, nil
+	return r, errors.New("no audit record: " + stored.Cut(err.Error(), mostQuoted))
 }

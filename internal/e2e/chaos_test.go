@@ -22,7 +22,6 @@ import (
 	"rollcall/internal/slapdtest"
 	"rollcall/internal/testclock"
 	simulator "rollcall/simulator/googleworkspace"
-	"rollcall/simulator/graph"
 )
 
 var (
@@ -138,82 +137,93 @@ func (c *chaos) day(e *editor, n int) {
 	}
 }
 
-const kindsOfTrouble = 16
-
 // trouble makes one kind of trouble and returns when it is over.
 func (c *chaos) trouble(round, kind int) {
 	c.Helper()
 	i := c.rng.IntN(len(c.workers))
-	victim, way := c.workers[i], c.ways[i]
 	pause := time.Duration(c.rng.IntN(2000)) * time.Millisecond
 	most := 18 // seconds, and so longer than a lease now and then
 	if *chaosRounds < kindsOfTrouble {
 		most = 5
 	}
 	long := time.Duration(2+c.rng.IntN(most)) * time.Second
-	time.Sleep(pause)
 	c.Logf("round %d: trouble %d with worker %d after %s, for %s", round, kind, i, pause, long)
-	switch kind {
-	case 0, 1: // kill -9, and another worker in its place
-		victim.kill()
-		c.replace(i)
-	case 2: // SIGTERM
-		victim.stop(c)
-		c.replace(i)
-	case 3: // A worker stands still.
-		victim.signal(c, syscall.SIGSTOP)
-		time.Sleep(long)
-		victim.signal(c, syscall.SIGCONT)
-	case 4: // Redis crashes and starts again with its append-only file, and the API is killed.
-		c.crashRedis(1000)
-		c.api.Lock()
-		c.world.api.kill()
-		testclock.Eventually(c, time.Minute, "Redis is back", func() bool { return c.redis.Ping(c.Context()).Err() == nil })
-		c.startAPI()
-		c.api.Unlock()
-	case 5: // Memory is full.
-		c.command("CONFIG SET maxmemory 1")
-		time.Sleep(long)
-		c.command("CONFIG SET maxmemory 0")
-	case 6: // Redis becomes a replica, and a master again.
-		c.command("REPLICAOF 127.0.0.1 1")
-		time.Sleep(long)
-		c.command("REPLICAOF NO ONE")
-	case 7: // One worker gets no answer from Redis.
-		way.silence(true)
-		time.Sleep(long)
-		way.silence(false)
-	case 8: // One worker cannot reach Redis.
-		way.cut(true)
-		time.Sleep(long)
-		way.cut(false)
-	case 9, 10, 11, 12: // A directory, a tenant, or Redis for the API, does not answer, and then refuses connections.
-		way := []*cutter{c.directory, c.toGoogle, c.toGraph, c.apiWay}[kind-9]
-		way.silence(true)
-		time.Sleep(long / 2)
-		way.cut(true)
-		way.silence(false)
-		time.Sleep(long / 2)
-		way.cut(false)
-	case 13: // The API stands still.
-		c.world.api.signal(c, syscall.SIGSTOP)
-		time.Sleep(long)
-		c.world.api.signal(c, syscall.SIGCONT)
-	case 14: // Connections to the tenants break, before and after a tenant has done what it was asked to.
-		for _, effect := range []simulator.Effect{simulator.Drop, simulator.LoseAnswer} {
-			c.tenant.Inject(simulator.Fault{Effect: effect, Probability: 0.2})
-			c.graph.Inject(graph.Fault{Effect: effect, Probability: 0.2})
-		}
-		time.Sleep(long)
-		c.tenant.ClearFaults()
-		c.graph.ClearFaults()
-	case 15: // Both tenants have a storm of 503.
-		c.tenant.Inject(simulator.Fault{Status: http.StatusServiceUnavailable, Probability: 0.9})
-		c.graph.Inject(graph.Fault{Status: http.StatusServiceUnavailable, Probability: 0.9})
-		time.Sleep(long)
-		c.tenant.ClearFaults()
-		c.graph.ClearFaults()
+	for _, step := range c.steps(i)[kind] {
+		time.Sleep(pause)
+		step()
+		pause = long
 	}
+}
+
+const kindsOfTrouble = 16
+
+// steps returns the steps of each kind of trouble with a worker. Time passes between them.
+func (c *chaos) steps(worker int) [kindsOfTrouble][]func() {
+	victim, way := c.workers[worker], c.ways[worker]
+	kill := func() {
+		victim.kill()
+		c.replace(worker)
+	}
+	return [...][]func(){
+		{kill},
+		{kill},
+		{func() { victim.stop(c); c.replace(worker) }},
+		c.still(victim),
+		{c.crashWithAPI},
+		c.redisIs("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+		c.redisIs("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+		{func() { way.silence(true) }, func() { way.silence(false) }},
+		{func() { way.cut(true) }, func() { way.cut(false) }},
+		gone(c.directory),
+		gone(c.toGoogle),
+		gone(c.toGraph),
+		gone(c.apiWay),
+		c.still(c.world.api),
+		// Connections to the tenants break, before and after a tenant has done what it was asked to.
+		c.tenantsHave(0.2, simulator.Fault{Effect: simulator.Drop}, simulator.Fault{Effect: simulator.LoseAnswer}),
+		c.tenantsHave(0.9, simulator.Fault{Status: http.StatusServiceUnavailable}),
+	}
+}
+
+// still has a process stand still.
+func (c *chaos) still(p *process) []func() {
+	return []func(){func() { p.signal(c, syscall.SIGSTOP) }, func() { p.signal(c, syscall.SIGCONT) }}
+}
+
+// crashWithAPI has Redis crash and start again with its append-only file, and kills the API.
+func (c *chaos) crashWithAPI() {
+	c.crashRedis(1000)
+	c.api.Lock()
+	defer c.api.Unlock()
+	c.world.api.kill()
+	testclock.Eventually(c, time.Minute, "Redis is back", func() bool { return c.redis.Ping(c.Context()).Err() == nil })
+	c.startAPI()
+}
+
+// redisIs has Redis do two commands: its memory is full, or it is a replica, until the second one.
+func (c *chaos) redisIs(begin, end string) []func() {
+	return []func(){func() { c.command(begin) }, func() { c.command(end) }}
+}
+
+// gone has a server not answer, and then refuse connections.
+func gone(way *cutter) []func() {
+	return []func(){
+		func() { way.silence(true) },
+		func() { way.cut(true); way.silence(false) },
+		func() { way.cut(false) },
+	}
+}
+
+// tenantsHave plants faults in both tenants.
+func (c *chaos) tenantsHave(probability float64, faults ...simulator.Fault) []func() {
+	plant := func() {
+		for _, f := range faults {
+			f.Probability = probability
+			c.tenant.Inject(f)
+			c.graph.Inject(f)
+		}
+	}
+	return []func(){plant, func() { c.tenant.ClearFaults(); c.graph.ClearFaults() }}
 }
 
 // replace starts a worker in the place of one that has ended, with a way of its own to Redis.
