@@ -194,14 +194,12 @@ func (d *delta) renewDue(ctx context.Context, from time.Time, c *source.Cursor) 
 		if domain {
 			filter = fmt.Sprintf("(accountExpires>=%d)(accountExpires<=%d)", ticksOf(from), ticksOf(c.Until))
 		}
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + ")",
-			attrs: []string{s.unique.attr, attr}, paged: true}
-		err := d.search(ctx, req, func(e *ldap.Entry) error {
+		attrs := []string{s.unique.attr, attr}
+		err := d.each(ctx, s.base, "(&"+s.filter+filter+")", attrs, func(e *ldap.Entry) {
 			id, problem := s.unique.of(rawValues(e, s.unique.attr, d.dir.about().types))
 			if when, ok := expiry(e, from, c.Until); ok && problem == "" {
 				c.Due = append(c.Due, source.Due{ID: id, At: when})
 			}
-			return nil
 		})
 		if err != nil {
 			return err

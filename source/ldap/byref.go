@@ -143,14 +143,10 @@ func (r *reading) logins(ctx context.Context, x *memberIndex) error {
 		for _, attr := range s.outputs[at].from {
 			filter += anyOf(attr, some, func(v string) (string, error) { return ldap.EscapeFilter(v), nil })
 		}
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))",
-			attrs: s.attrs,
-			paged: true}
-		err := r.search(ctx, req, func(e *ldap.Entry) error {
+		err := r.each(ctx, s.base, "(&"+s.filter+filter+"))", s.attrs, func(e *ldap.Entry) {
 			if rec := r.record(d, e); rec.ID != "" && !rec.builtIn {
 				x.add(&rec)
 			}
-			return nil
 		})
 		if err != nil {
 			return err

@@ -307,7 +307,10 @@ func (d *delta) judgeAll(ctx context.Context, told changed) (reason string, err 
 			if !seen {
 				return "entries vanished, and this account sees no entry below the base any more", nil
 			}
-			d.gone(id, "was deleted"+from(parent))
+			if parent != "" {
+				parent = " from " + parent
+			}
+			d.gone(id, "was deleted"+parent)
 		default: // No proof: the caller reads it, and finds it absent.
 			refs[directory.Ref{Kind: directory.User, ID: id}], refs[directory.Ref{Kind: directory.Group, ID: id}] = true, true
 		}
@@ -320,13 +323,6 @@ func (d *delta) judgeAll(ctx context.Context, told changed) (reason string, err 
 	d.out.Refs = slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare)
 	slices.SortFunc(d.out.Gone, func(a, b source.Gone) int { return a.Ref.Compare(b.Ref) })
 	return "", nil
-}
-
-func from(parent string) string {
-	if parent == "" {
-		return ""
-	}
-	return " from " + parent
 }
 
 func (d *delta) gone(id directory.ID, proof string) {

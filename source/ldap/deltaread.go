@@ -67,19 +67,25 @@ func (d *delta) byIDs(ctx context.Context, ids []directory.ID, base, filter stri
 		if any == "" {
 			continue
 		}
-		req := request{base: base, scope: ldap.ScopeWholeSubtree, filter: "(&" + filter + any + ")", attrs: attrs,
-			paged: true}
-		err := d.search(ctx, req, func(e *ldap.Entry) error {
+		err := d.each(ctx, base, "(&"+filter+any+")", attrs, func(e *ldap.Entry) {
 			if id, problem := unique.of(rawValues(e, unique.attr, d.dir.about().types)); problem == "" {
 				each(id, e)
 			}
-			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// note adds the entries of one kind below a base that match a filter.
+func (d *delta) note(ctx context.Context, s *scope, base, filter string, refs map[directory.Ref]bool) error {
+	return d.each(ctx, base, filter, []string{s.unique.attr}, func(e *ldap.Entry) {
+		if id, problem := s.unique.of(rawValues(e, s.unique.attr, d.dir.about().types)); problem == "" {
+			refs[directory.Ref{Kind: s.kind, ID: id}] = true
+		}
+	})
 }
 
 // below adds the entries below a container that may have been renamed or moved.
@@ -101,14 +107,7 @@ func (d *delta) below(ctx context.Context, dn string, refs map[directory.Ref]boo
 			continue
 		}
 		searched = true
-		req := request{base: dn, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: []string{s.unique.attr}, paged: true}
-		err := d.search(ctx, req, func(e *ldap.Entry) error {
-			if id, problem := s.unique.of(rawValues(e, s.unique.attr, d.dir.about().types)); problem == "" {
-				refs[directory.Ref{Kind: s.kind, ID: id}] = true
-			}
-			return nil
-		})
-		if err != nil {
+		if err := d.note(ctx, s, dn, s.filter, refs); err != nil {
 			return "", err
 		}
 	}
@@ -176,15 +175,7 @@ func (d *delta) holders(ctx context.Context, s *scope, fields []memberField, ent
 		if filter == "" {
 			continue
 		}
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + "(|" + filter + "))",
-			attrs: []string{s.unique.attr}, paged: true}
-		err := d.search(ctx, req, func(e *ldap.Entry) error {
-			if id, problem := s.unique.of(rawValues(e, s.unique.attr, d.dir.about().types)); problem == "" {
-				refs[directory.Ref{Kind: s.kind, ID: id}] = true
-			}
-			return nil
-		})
-		if err != nil {
+		if err := d.note(ctx, s, s.base, "(&"+s.filter+"(|"+filter+"))", refs); err != nil {
 			return err
 		}
 	}

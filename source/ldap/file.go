@@ -209,8 +209,10 @@ func noSuchObject(op string) error {
 	})
 }
 
-// about implements searcher.
-func (f *file) about() *rootDSE { return fileRoot() }
+// about implements searcher. A file has no root DSE.
+func (f *file) about() *rootDSE {
+	return &rootDSE{family: unknownFamily, contexts: []string{""}, types: standardSchema}
+}
 
 // referrals implements searcher.
 func (f *file) referrals() []string { return slices.Clone(f.refs) }

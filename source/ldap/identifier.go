@@ -130,10 +130,10 @@ func guidBytes(id string) ([]byte, error) {
 
 func guidAssertion(id string) (string, error) {
 	raw, err := guidBytes(id)
-	if err != nil {
-		return "", err
+	if err == nil {
+		raw = swapped(raw)
 	}
-	return escapeBytes(swapped(raw)), nil
+	return escapeBytes(raw), err
 }
 
 // sidText is S-1-5-… ([MS-DTYP], sections 2.4.2.1 and 2.4.2.2).

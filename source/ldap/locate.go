@@ -217,7 +217,7 @@ func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.
 	if err != nil {
 		return nil, err
 	}
-	rule(s.kind.String()+"_object_filter", s.filter, len(failed) == 0, mismatch(s.filter, failed))
+	rule(s.kind.String()+"_object_filter", s.filter, len(failed) == 0, "it does not match "+strings.Join(failed, " nor "))
 	if s.leaveBuiltIn {
 		rule("leave_out_built_in", "true", !rec.builtIn, "it is built into Active Directory ("+criticalObject+")")
 	}
@@ -267,13 +267,6 @@ func (src *Source) uniqueKey(s *scope) string {
 		return "group_object_uniqueness_field"
 	}
 	return "object_uniqueness_field"
-}
-
-func mismatch(filter string, failed []string) string {
-	if len(failed) == 1 && failed[0] == filter {
-		return "it does not match " + filter
-	}
-	return "it does not match " + strings.Join(failed, " nor ")
 }
 
 // failing returns the clauses of a filter that the entry does not match; none where it matches. The clauses of a

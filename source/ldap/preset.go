@@ -291,12 +291,10 @@ func (r *reading) readPrimaries(ctx context.Context) error {
 		}
 		number := sid[strings.LastIndexByte(sid, '-')+1:]
 		filter := "(&" + s.filter + "(" + primaryGroup + "=" + number + "))"
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
-		err := r.search(ctx, req, func(e *ldap.Entry) error {
+		err := r.each(ctx, s.base, filter, s.attrs, func(e *ldap.Entry) {
 			if rec := r.record(d, e); rec.ID != "" && rec.sid == sid && !rec.builtIn {
 				r.primaries = append(r.primaries, record{Entry: directory.Entry{Kind: rec.Kind, ID: rec.ID}, sid: sid})
 			}
-			return nil
 		})
 		if err != nil {
 			return err

@@ -56,11 +56,6 @@ func (r *rootDSE) bases() (own []string) {
 	return own
 }
 
-// fileRoot stands in for the root DSE of a file.
-func fileRoot() *rootDSE {
-	return &rootDSE{family: unknownFamily, contexts: []string{""}, types: standardSchema}
-}
-
 // family is a kind of directory server, as far as it matters to us.
 type family string
 

@@ -61,14 +61,13 @@ var linkAttributes = []string{
 func valuesOf(e *ldap.Entry, attr string) []string {
 	var values []string
 	for _, a := range e.Attributes {
-		if !describes(attr, a.Name) {
-			continue
-		}
-		if values == nil {
+		switch {
+		case !describes(attr, a.Name):
+		case values == nil:
 			values = a.Values
-			continue
+		default:
+			values = slices.Concat(values, a.Values)
 		}
-		values = slices.Concat(values, a.Values)
 	}
 	return values
 }
@@ -237,13 +236,10 @@ func (r *reading) findNamesakes(ctx context.Context, x *memberIndex) error {
 		if !s.enabled {
 			continue
 		}
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + names + "))",
-			attrs: []string{ldapNoAttributes}, paged: true}
-		err := r.search(ctx, req, func(e *ldap.Entry) error {
+		err := r.each(ctx, s.base, "(&"+s.filter+names+"))", []string{ldapNoAttributes}, func(e *ldap.Entry) {
 			if norm, err := NormalizeDN(e.DN); err == nil {
 				r.left.moved[firstRDN(norm)] = append(r.left.moved[firstRDN(norm)], e.DN)
 			}
-			return nil
 		})
 		if err != nil {
 			return err

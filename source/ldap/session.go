@@ -156,7 +156,7 @@ func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) 
 	req.Controls = []ldap.Control{paging}
 	var loop loopGuard
 	for {
-		loop.page()
+		loop.fresh = true
 		cookie, err := s.page(ctx, op, req, func(e *ldap.Entry) error {
 			if err := loop.entry(e.DN); err != nil {
 				return fault.New(fault.Unavailable, op, err)
@@ -239,7 +239,9 @@ func (s *session) exchange(parent context.Context, op string, req *ldap.SearchRe
 		if e := res.Entry(); e != nil {
 			err = entry(e, res.Controls())
 		} else if ref := res.Referral(); ref != "" {
-			s.refer(ref)
+			s.mu.Lock()
+			s.refs[ref] = struct{}{}
+			s.mu.Unlock()
 		} else {
 			for _, c := range res.Controls() {
 				err = cmp.Or(err, control(c))
@@ -324,12 +326,6 @@ func (s *session) unpaged(op string, req *ldap.SearchRequest, entries int) error
 	return nil
 }
 
-func (s *session) refer(uri string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refs[uri] = struct{}{}
-}
-
 // loopGuard notices a server whose pages do not lead to an end. Cookies prove nothing (389 Directory Server keeps the
 // same one throughout): pages that begin alike and endless empty pages do.
 type loopGuard struct {
@@ -340,8 +336,6 @@ type loopGuard struct {
 
 // maxEmptyPages is generous: Active Directory may give empty pages while it works through what the filter rejects.
 const maxEmptyPages = 1000
-
-func (g *loopGuard) page() { g.fresh = true }
 
 func (g *loopGuard) entry(dn string) error {
 	if !g.fresh {

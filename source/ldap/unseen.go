@@ -89,7 +89,8 @@ func (r *reading) unseen(ctx context.Context, users []directory.Ref,
 		for _, attr := range probed {
 			lacks[attr] = map[string]directory.Ref{}
 		}
-		err := r.each(ctx, "(&"+u.filter+any+")", append([]string{u.unique.attr}, probed...), func(e *ldap.Entry) {
+		attrs := append([]string{u.unique.attr}, probed...)
+		err := r.each(ctx, u.base, "(&"+u.filter+any+")", attrs, func(e *ldap.Entry) {
 			id, _ := u.unique.of(rawValues(e, u.unique.attr, types))
 			ref, ok := asked[u.unique.key(id)]
 			for _, attr := range probed {
@@ -103,7 +104,7 @@ func (r *reading) unseen(ctx context.Context, users []directory.Ref,
 		}
 		for _, attr := range probed {
 			filter := "(&" + any + "(!(" + attr + "=*)))"
-			err := r.each(ctx, filter, []string{u.unique.attr}, func(e *ldap.Entry) { delete(lacks[attr], e.DN) })
+			err := r.each(ctx, u.base, filter, []string{u.unique.attr}, func(e *ldap.Entry) { delete(lacks[attr], e.DN) })
 			if err != nil {
 				return err
 			}
@@ -120,9 +121,9 @@ func hiddenActivity(ref directory.Ref, dn, attr string) directory.Finding {
 		"see whether it has %s: grant the account the right to read and search that attribute of the entry", attr)}
 }
 
-// each searches below the base of users.
-func (r *reading) each(ctx context.Context, filter string, attrs []string, do func(*ldap.Entry)) error {
-	req := request{base: r.user.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: attrs, paged: true}
+// each reads all entries below a base that match a filter.
+func (r *reading) each(ctx context.Context, base, filter string, attrs []string, do func(*ldap.Entry)) error {
+	req := request{base: base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: attrs, paged: true}
 	return r.search(ctx, req, func(e *ldap.Entry) error {
 		do(e)
 		return nil
@@ -187,13 +188,10 @@ func (r *reading) readBacklinks(ctx context.Context) error {
 		for _, attr := range s.members {
 			names += "(" + attr + "=" + ldap.EscapeFilter(g.DN) + ")"
 		}
-		filter := "(&" + s.filter + "(|" + names + "))"
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
-		err := r.search(ctx, req, func(e *ldap.Entry) error {
+		err := r.each(ctx, s.base, "(&"+s.filter+"(|"+names+"))", s.attrs, func(e *ldap.Entry) {
 			if rec := r.record(d, e); rec.ID != "" && !rec.builtIn {
 				r.named[g.norm] = append(r.named[g.norm], rec.Ref())
 			}
-			return nil
 		})
 		if err != nil {
 			return err
