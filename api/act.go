@@ -364,8 +364,5 @@ func (a *API) acceptServer(r *request) (answer, error) {
 		return notFound(), nil
 	}
 	accepted, err := a.AcceptServer(r.Context(), r.container(), r.by())
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(acceptedView{accepted, accepted.String()}), nil
+	return ok(acceptedView{accepted, accepted.String()}), err
 }

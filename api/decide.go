@@ -265,8 +265,7 @@ func newUntrustedView(u *decisions.Untrusted) untrustedView {
 	}
 	d := &u.Decision
 	return untrustedView{Type: "decision", Entry: d.ID, Label: u.Label, Problem: u.Problem, Verdict: d.Verdict,
-		Op: d.Op,
-		By: d.By, Fingerprint: d.Fingerprint}
+		Op: d.Op, By: d.By, Fingerprint: d.Fingerprint}
 }
 
 // kept lists the decisions and pins that are not signed, changed or gone.
@@ -289,9 +288,8 @@ func (a *API) kept(r *request) (answer, error) {
 // adopt signs the decisions and pins that the list with this digest was made of.
 func (a *API) adopt(r *request) (answer, error) {
 	n, err := a.cfg.Decisions.Adopt(r.Context(), r.container(), r.PathValue("digest"))
-	if err != nil {
-		return answer{}, err
+	if err == nil {
+		r.detail("records", strconv.Itoa(n))
 	}
-	r.detail("records", strconv.Itoa(n))
-	return ok(countView{n}), nil
+	return ok(countView{n}), err
 }

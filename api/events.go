@@ -293,7 +293,7 @@ func next[T any](ctx context.Context, a *API, s *sender, more <-chan T) (item T,
 			if !s.mayStill() {
 				return item, errRevoked
 			}
-			s.w.comment("still here")
+			s.w.buf.WriteString(": still here\n\n") // a comment, which clients ignore
 			if err := s.w.send(); err != nil {
 				return item, err
 			}
@@ -371,9 +371,6 @@ func (e *eventWriter) event(name, id string, data any) {
 	}
 	fmt.Fprintf(&e.buf, "data: %s\n\n", text)
 }
-
-// comment writes a line that clients ignore.
-func (e *eventWriter) comment(text string) { fmt.Fprintf(&e.buf, ": %s\n\n", text) }
 
 // retry tells the client how many milliseconds to wait before it reconnects.
 func (e *eventWriter) retry(millis int) { fmt.Fprintf(&e.buf, "retry: %d\n\n", millis) }

@@ -141,14 +141,10 @@ func (a *API) removed(ctx context.Context, providers []container.ID) (bool, erro
 	return len(providers) > 0, nil
 }
 
-// leave orders that a user leaves, everywhere and at once.
-func (a *API) leave(r *request) (answer, error) { return a.order(r, a.Leave) }
+// ordering gives an order to leave, or ends one.
+type ordering func(context.Context, Caller, string) (plan.Order, []LeaveJob, error)
 
-// liftLeave ends an order.
-func (a *API) liftLeave(r *request) (answer, error) { return a.order(r, a.LiftLeave) }
-
-func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.Order, []LeaveJob, error)) (answer,
-	error) {
+func (do ordering) handle(r *request) (answer, error) {
 	body, err := readObject(r)
 	if err != nil {
 		return answer{}, err
@@ -173,10 +169,7 @@ func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.O
 	if o.ID != "" {
 		r.detail("object", o.Ref.String())
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusAccepted, body: leaveView{newOrderView(o), jobs}}, nil
+	return answer{status: http.StatusAccepted, body: leaveView{newOrderView(o), jobs}}, err
 }
 
 // Leave orders that the user of a text leaves. Each provider suspends the account at once. No run lifts the

@@ -71,7 +71,8 @@ func (a *API) syncPlan(r *request) (answer, error) {
 	}
 	next := ""
 	if from += len(rows); from < to {
-		next = planToken(head, from)
+		// Without the run, the newest plan could change between two pages.
+		next = fmt.Sprintf("%s.%d.%d", head.RunID, head.At.UnixMilli(), from)
 	}
 	if q.asText {
 		return planText(head, rows, next)
@@ -159,12 +160,7 @@ func parsePlanQuery(v url.Values) (planQuery, error) {
 	return q, wrong.orNil()
 }
 
-// planToken names a row of one plan by the run, the time of the plan and the number of the row. Without the run, the
-// newest plan could change between two pages.
-func planToken(h status.PlanHead, row int) string {
-	return fmt.Sprintf("%s.%d.%d", h.RunID, h.At.UnixMilli(), row)
-}
-
+// open reads a token with the run, the time of the plan and the number of a row.
 func (q *planQuery) open(token string) bool {
 	part := strings.Split(token, ".")
 	if len(part) != 3 || !isUUID(part[0]) || q.run != "" && q.run != part[0] {

@@ -56,10 +56,11 @@ func (a *API) routes() []route {
 	out := []route{
 		{path: "/schema/", methods: public(a.schema)},
 		{path: "/explain/", methods: methods{http.MethodGet: {scope: ScopeRead, handle: a.explain, wait: explainTime}}},
-		{path: "/leave/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.leave, wait: explainTime}}},
+		{path: "/leave/", methods: methods{http.MethodPost: {scope: ScopeApprove,
+			handle: ordering(a.Leave).handle, wait: explainTime}}},
 		{path: "/leave/orders/", methods: get(ScopeRead, a.leaves)},
-		{path: "/leave/lift/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.liftLeave,
-			wait: explainTime}}},
+		{path: "/leave/lift/", methods: methods{http.MethodPost: {scope: ScopeApprove,
+			handle: ordering(a.LiftLeave).handle, wait: explainTime}}},
 		{path: "/preview/", methods: post(a.startPreview, 0)},
 		{path: "/preview/{preview}/", methods: get(ScopeRead, a.previewed)},
 	}
@@ -130,7 +131,9 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 			return answer{}, err
 		}
 		req.caller = caller
-		note(w, caller.Name)
+		if rec, ok := w.(*recorder); ok {
+			rec.by = caller.Name
+		}
 		if !a.allows("token " + caller.Name) {
 			return tooMany("requests"), nil
 		}
@@ -142,7 +145,8 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 	case r.Method == http.MethodOptions:
 		return answer{status: http.StatusNoContent, header: rt.methods.allow()}, nil
 	case !known:
-		return rt.methods.notAllowed(r.Method), nil
+		return answer{status: http.StatusMethodNotAllowed, header: rt.methods.allow(),
+			body: detail{Detail: `Method "` + r.Method + `" not allowed.`}}, nil
 	}
 	if err := crossOrigin.Check(r); err != nil {
 		return answer{}, errCrossOrigin
@@ -228,13 +232,6 @@ func (m methods) allow() map[string]string {
 	return map[string]string{"Allow": strings.Join(names, ", ")}
 }
 
-func (m methods) notAllowed(method string) answer {
-	return answer{
-		status: http.StatusMethodNotAllowed, header: m.allow(),
-		body: detail{Detail: `Method "` + method + `" not allowed.`},
-	}
-}
-
 const requestIDHeader = "X-Request-Id"
 
 var requestIDPattern = regexp.MustCompile(`^[-._A-Za-z0-9]{1,64}$`)
@@ -248,13 +245,6 @@ type recorder struct {
 	status int
 	bytes  int
 	by     string
-}
-
-// note records the caller of the request for the log.
-func note(w http.ResponseWriter, by string) {
-	if rec, ok := w.(*recorder); ok {
-		rec.by = by
-	}
 }
 
 // WriteHeader implements http.ResponseWriter.

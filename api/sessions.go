@@ -109,10 +109,7 @@ func (a *API) session(r *request) (answer, error) {
 	if err != nil && fault.KindOf(err) == fault.NotFound {
 		return unknown, nil
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(map[string]session{"session": newSession(run)}), nil
+	return ok(map[string]session{"session": newSession(run)}), err
 }
 
 func (a *API) configured(c container.ID) bool {

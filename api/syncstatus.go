@@ -201,28 +201,22 @@ func (v runRows) rowStatus(o status.ObjectType, messages []status.Message) statu
 	if v.run.TaskStatus() != status.TaskWarning || v.run.State != status.Completed {
 		return v.run.TaskStatus()
 	}
-	for _, p := range v.run.Progress {
-		if p.Object == o && p.Failed > 0 {
-			return status.TaskWarning
-		}
-	}
-	for _, m := range messages {
-		if m.Level != status.Info {
-			return status.TaskWarning
-		}
+	failed := func(p status.Progress) bool { return p.Object == o && p.Failed > 0 }
+	warns := func(m status.Message) bool { return m.Level != status.Info }
+	if slices.ContainsFunc(v.run.Progress, failed) || slices.ContainsFunc(messages, warns) {
+		return status.TaskWarning
 	}
 	return status.TaskSuccessful
 }
 
 // neverBetter keeps the rows from hiding a warning of their run. If no row has the warning, all rows get it.
 func (v runRows) neverBetter(rows []systemTask) {
-	for _, row := range rows {
-		if row.Status == v.run.TaskStatus() {
-			return
-		}
+	want := v.run.TaskStatus()
+	if slices.ContainsFunc(rows, func(row systemTask) bool { return row.Status == want }) {
+		return
 	}
 	for i := range rows {
-		rows[i].Status = v.run.TaskStatus()
+		rows[i].Status = want
 	}
 }
 
@@ -250,12 +244,9 @@ func (v runRows) events(messages []status.Message) []logEvent {
 
 // mentions reports whether the text or an attribute of an event contains text.
 func mentions(events []logEvent, text string) bool {
-	for _, e := range events {
-		if strings.Contains(e.Event, text) || text != "" && e.Attributes["by"] == text {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(events, func(e logEvent) bool {
+		return strings.Contains(e.Event, text) || text != "" && e.Attributes["by"] == text
+	})
 }
 
 // logEvent is one message in the contract's form.

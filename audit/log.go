@@ -269,17 +269,13 @@ func (l *Log) prune(ctx context.Context) error {
 
 // Files returns the files of a log, the earliest first. The last one is path itself.
 func Files(path string) ([]string, error) {
-	all, err := filepath.Glob(escape(path) + "-*Z")
+	escaped := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	all, err := filepath.Glob(escaped + "-*Z")
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	slices.Sort(all)
 	return append(all, path), nil
-}
-
-// escape makes a path a pattern that matches only the path.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 func lastOf(path string) (Head, error) {

@@ -21,7 +21,7 @@ type decision struct {
 	name    container.ID
 	digest  string
 	entries []string
-	yes     bool
+	yes     *bool
 	watch   bool
 }
 
@@ -55,7 +55,7 @@ func decideCommand(e *env, d *decision) *cobra.Command {
 	c := &cobra.Command{Use: string(d.verdict) + " CONTAINER [DIGEST]", Args: cobra.RangeArgs(1, 2)}
 	c.Flags().StringArrayVar(&d.entries, "entry", nil,
 		"an entry's id or a change's fingerprint; may be repeated (default: everything)")
-	c.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
+	d.yes = yesFlag(c)
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
 		d.name = name
 		if len(args) > 0 {
@@ -68,11 +68,11 @@ func decideCommand(e *env, d *decision) *cobra.Command {
 // decide asks for confirmation if it is needed, and sends the decision to the API.
 func (r *remote) decide(ctx context.Context, d decision) error {
 	switch {
-	case !d.yes && (!r.asks || r.asJSON):
+	case !*d.yes && (!r.asks || r.asJSON):
 		return wrongUse(noTerminal)
-	case d.yes && d.digest == "" && d.verdict == client.Approve:
+	case *d.yes && d.digest == "" && d.verdict == client.Approve:
 		return wrongUse("--yes wants the digest of what was looked at: rollcall held %s shows it", d.name)
-	case !d.yes || d.digest == "":
+	case !*d.yes || d.digest == "":
 		if err := r.confirm(ctx, &d); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (r *remote) confirm(ctx context.Context, d *decision) error {
 	}
 	d.digest = held.Digest
 	chosen, err := choose(held.Changes, d.entries)
-	if err != nil || d.yes {
+	if err != nil || *d.yes {
 		return err
 	}
 	if err := r.preview(*d, chosen, held.Count); err != nil {
@@ -211,7 +211,6 @@ func (r *remote) ask(ctx context.Context) bool {
 }
 
 func acceptServerCommand(e *env) *cobra.Command {
-	var yes bool
 	c := &cobra.Command{
 		Use: "accept-server CONTAINER", Short: "Take the directory server in use as the right one",
 		Long: `The data of a server that is older than the last one, or cannot be compared with it, are not used.
@@ -221,18 +220,14 @@ replication is late, wait for it, and nothing needs to be accepted.`,
 		Example: "  rollcall accept-server ldap:corp",
 		Args:    cobra.ExactArgs(1),
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	yes := yesFlag(c)
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
-		if !yes {
-			if err := r.sure(ctx, "Nothing was accepted.", func() error { return r.servers(ctx, name) }); err != nil {
-				return err
-			}
-		}
-		a, err := r.AcceptServer(ctx, name)
-		if err != nil {
+		show := func() error { return r.servers(ctx, name) }
+		if err := r.sure(ctx, *yes, "Nothing was accepted.", show); err != nil {
 			return err
 		}
-		return r.answer(a.Body, "%s: accepted %s; the next sync goes on with it\n", name, a.Value.Text)
+		a, err := r.AcceptServer(ctx, name)
+		return r.answer(a.Body, err, "%s: accepted %s; the next sync goes on with it\n", name, a.Value.Text)
 	})
 }
 
@@ -249,7 +244,6 @@ func (r *remote) servers(ctx context.Context, name container.ID) error {
 }
 
 func adoptDecisionsCommand(e *env) *cobra.Command {
-	var yes bool
 	c := &cobra.Command{
 		Use: "adopt-decisions CONTAINER", Short: "Confirm decisions and pins that are not signed",
 		Long: `Decisions and pins on Redis are signed. Those of an earlier version are not, and those that
@@ -260,26 +254,21 @@ remembers what was there, and holds everything destructive until then.`,
 		Example: "  rollcall adopt-decisions google_workspace:1",
 		Args:    cobra.ExactArgs(1),
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	yes := yesFlag(c)
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
-		if !yes && (!r.asks || r.asJSON) {
+		if !*yes && (!r.asks || r.asJSON) {
 			return wrongUse(noTerminal)
 		}
 		listed, err := r.Kept(ctx, name)
 		if err != nil {
 			return err
 		}
-		if !yes {
-			show := func() error { return r.untrusted(name, listed.Value) }
-			if err := r.sure(ctx, "Nothing was adopted.", show); err != nil {
-				return err
-			}
-		}
-		a, err := r.Adopt(ctx, name, listed.Value.Digest)
-		if err != nil {
+		show := func() error { return r.untrusted(name, listed.Value) }
+		if err := r.sure(ctx, *yes, "Nothing was adopted.", show); err != nil {
 			return err
 		}
-		return r.answer(a.Body, "%s: %s signed; the next sync uses what is there\n", name,
+		a, err := r.Adopt(ctx, name, listed.Value.Digest)
+		return r.answer(a.Body, err, "%s: %s signed; the next sync uses what is there\n", name,
 			count(a.Value.Count, "decision and pin"))
 	})
 }

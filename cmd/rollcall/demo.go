@@ -251,7 +251,9 @@ func (s *stage) play(ctx context.Context) error {
 				return err
 			}
 			runs = append(runs, run)
-			changes += planned(run)
+			for _, p := range run.Progress {
+				changes += p.Expected
+			}
 		}
 		if err := s.summary(runs); err != nil {
 			return err
@@ -263,14 +265,6 @@ func (s *stage) play(ctx context.Context) error {
 	}
 	fmt.Fprintln(s.stdout, "\nThe last sync still had something to do: that is a bug.")
 	return errQuiet
-}
-
-// planned returns the number of planned changes of a run.
-func planned(run status.Run) (n int64) {
-	for _, p := range run.Progress {
-		n += p.Expected
-	}
-	return n
 }
 
 // sync starts a full sync and shows its progress until it ends.
@@ -291,19 +285,14 @@ func (s *stage) sync(ctx context.Context, c container.ID) (status.Run, error) {
 		if run, err = s.app.Status.Get(ctx, c, run.ID); err != nil {
 			return run, err
 		}
-		bar.show(seen(run))
+		now := time.Now()
+		bar.show(client.Run{Run: run, Ends: run.EstimatedEnd(now), Seconds: run.Duration(now).Seconds()})
 	}
 	bar.end()
 	if run.State != status.Completed {
 		return run, fmt.Errorf("%s: the run is %s: %s", c, run.State, run.FailReason)
 	}
 	return run, nil
-}
-
-// seen returns a run in the form that the API shows.
-func seen(run status.Run) client.Run {
-	now := time.Now()
-	return client.Run{Run: run, Ends: run.EstimatedEnd(now), Seconds: run.Duration(now).Seconds()}
 }
 
 // summary prints the results of the syncs.

@@ -37,13 +37,10 @@ ends with 3 if there is anything.`,
 		if err != nil {
 			return err
 		}
-		switch {
-		case r.asJSON:
-			r.body(a.Body)
-		case a.Value.Count == 0:
-			fmt.Fprintf(r.stdout, "%s: nothing waits for a decision\n", name)
-			err = r.conflicts(name, a.Value)
-		default:
+		if r.asJSON || a.Value.Count == 0 {
+			err = r.answer(a.Body, nil, "%s: nothing waits for a decision\n", name)
+		}
+		if !r.asJSON {
 			err = r.holds(name, a.Value, offset)
 		}
 		if err == nil && a.Value.Count+a.Value.ConflictCount > 0 {
@@ -77,14 +74,10 @@ func (r *remote) heldEverywhere(ctx context.Context, part func(string) (containe
 			fmt.Fprintln(r.stdout)
 		}
 		waiting += a.Value.Count + a.Value.ConflictCount
-		switch {
-		case r.asJSON:
-		case a.Value.Count == 0:
-			err = r.conflicts(name, a.Value)
-		default:
-			err = r.holds(name, a.Value, offset)
+		if r.asJSON {
+			continue
 		}
-		if err != nil {
+		if err := r.holds(name, a.Value, offset); err != nil {
 			return err
 		}
 	}
@@ -118,6 +111,9 @@ func partFlags(c *cobra.Command, things string) func(arg string) (name container
 }
 
 func (r *remote) holds(name container.ID, held client.Held, offset int) error {
+	if held.Count == 0 {
+		return r.conflicts(name, held)
+	}
 	fmt.Fprintf(r.stdout, "%s: %s, held by the run of %s\n", name, waits(held.Count), r.moment(held.At))
 	reasons(r.stdout, held.Changes)
 	fmt.Fprintln(r.stdout)
@@ -205,7 +201,7 @@ func what(c client.HeldChange) string {
 }
 
 func revertCommand(e *env) *cobra.Command {
-	var dryRun, watch, yes bool
+	var dryRun, watch bool
 	c := &cobra.Command{
 		Use: "revert CONTAINER RUN", Short: "Undo a run of a provider",
 		Long: `Starts a run that takes back what another one changed. Accounts that it suspended are restored,
@@ -219,17 +215,16 @@ is shown and nothing is kept.`,
 		Args: cobra.ExactArgs(2),
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	yes := yesFlag(c)
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
-		if !yes && !dryRun {
-			if !r.asks || r.asJSON {
-				return wrongUse(noTerminal + ", or look first with --dry-run")
-			}
-			if err := r.sure(ctx, "Nothing was undone.",
-				func() error { return r.undoes(ctx, name, args[0]) }); err != nil {
-				return err
-			}
+		sure := *yes || dryRun
+		if !sure && (!r.asks || r.asJSON) {
+			return wrongUse(noTerminal + ", or look first with --dry-run")
+		}
+		show := func() error { return r.undoes(ctx, name, args[0]) }
+		if err := r.sure(ctx, sure, "Nothing was undone.", show); err != nil {
+			return err
 		}
 		a, err := r.Revert(ctx, name, args[0], dryRun)
 		if err != nil {
@@ -259,16 +254,11 @@ func (r *remote) undoes(ctx context.Context, name container.ID, id string) error
 
 // begun reports that a run started, or watches it.
 func (r *remote) begun(ctx context.Context, name container.ID, a client.Answer[client.Run], watch bool) error {
-	switch {
-	case watch:
+	if watch {
 		return r.watch(ctx, name, a.Value.ID)
-	case r.asJSON:
-		r.body(a.Body)
-	default:
-		fmt.Fprintf(r.stdout, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID,
-			a.Value.State)
 	}
-	return nil
+	return r.answer(a.Body, nil, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID,
+		a.Value.State)
 }
 
 func pinsCommand(e *env) *cobra.Command {
@@ -288,13 +278,8 @@ their source says.`,
 		if err != nil {
 			return err
 		}
-		switch {
-		case r.asJSON:
-			r.body(a.Body)
-			return nil
-		case a.Value.Count == 0:
-			fmt.Fprintf(r.stdout, "%s: nothing is pinned\n", name)
-			return nil
+		if r.asJSON || a.Value.Count == 0 {
+			return r.answer(a.Body, nil, "%s: nothing is pinned\n", name)
 		}
 		return r.pinTable(name, a.Value, offset)
 	})
@@ -343,7 +328,6 @@ func kept(p *plan.Pin) string {
 
 func liftCommand(e *env) *cobra.Command {
 	var entries []string
-	var yes bool
 	c := &cobra.Command{
 		Use: "lift CONTAINER", Short: "End pins: let the source decide again",
 		Long: `Ends the pins of a provider, all of them or those of the entries that --entry names. What the
@@ -351,19 +335,14 @@ source says happens with the next sync, within the guards.`,
 		Args: cobra.ExactArgs(1),
 	}
 	c.Flags().StringArrayVar(&entries, "entry", nil, "an entry's id; may be repeated (default: everything)")
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	yes := yesFlag(c)
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
-		if !yes {
-			show := func() error { return r.unpins(ctx, name, len(entries)) }
-			if err := r.sure(ctx, "Nothing was lifted.", show); err != nil {
-				return err
-			}
-		}
-		a, err := r.Lift(ctx, name, entries)
-		if err != nil {
+		show := func() error { return r.unpins(ctx, name, len(entries)) }
+		if err := r.sure(ctx, *yes, "Nothing was lifted.", show); err != nil {
 			return err
 		}
-		return r.answer(a.Body, "%s: %s lifted; the next sync does what the source says\n", name,
+		a, err := r.Lift(ctx, name, entries)
+		return r.answer(a.Body, err, "%s: %s lifted; the next sync does what the source says\n", name,
 			count(a.Value.Count, "pin"))
 	})
 }

@@ -19,7 +19,7 @@ import (
 const leavePatience = time.Minute
 
 func leaveCommand(e *env) *cobra.Command {
-	var lift, yes bool
+	var lift bool
 	c := &cobra.Command{
 		Use: "leave [ID|MAIL|USERNAME]", Short: "Suspend one person everywhere, now",
 		Long: `Orders that a person leaves. Each provider suspends the account at once, ahead of every run, and
@@ -30,30 +30,25 @@ Without an argument it lists the orders that stand.`,
 		Args:    cobra.MaximumNArgs(1),
 	}
 	c.Flags().BoolVar(&lift, "lift", false, "end the order: the directory decides again")
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	yes := yesFlag(c)
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
 		if len(args) == 0 {
 			return r.orders(ctx)
 		}
-		if !yes {
-			text := "Suspend %s everywhere, now? [y/N] "
-			if lift {
-				text = "Let the directory decide about %s again? [y/N] "
-			}
-			err := r.sure(ctx, "Nothing was ordered.", func() error {
-				_, err := fmt.Fprintf(r.stdout, text, cell(args[0]))
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		text := "Suspend %s everywhere, now? [y/N] "
+		if lift {
+			text = "Let the directory decide about %s again? [y/N] "
 		}
-		a, err := r.Leave(ctx, args[0], lift)
+		err := r.sure(ctx, *yes, "Nothing was ordered.", func() error {
+			_, err := fmt.Fprintf(r.stdout, text, cell(args[0]))
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		if r.asJSON {
-			return r.answer(a.Body, "")
+		a, err := r.Leave(ctx, args[0], lift)
+		if err != nil || r.asJSON {
+			return r.answer(a.Body, err, "")
 		}
 		return r.confirmed(ctx, a.Value, lift)
 	})
@@ -62,15 +57,8 @@ Without an argument it lists the orders that stand.`,
 // orders lists the orders that stand.
 func (r *remote) orders(ctx context.Context) error {
 	a, err := r.Leaves(ctx)
-	if err != nil || r.asJSON {
-		if err == nil {
-			r.body(a.Body)
-		}
-		return err
-	}
-	if len(a.Value.Orders) == 0 {
-		fmt.Fprintln(r.stdout, "No order to leave stands.")
-		return nil
+	if err != nil || r.asJSON || len(a.Value.Orders) == 0 {
+		return r.answer(a.Body, err, "No order to leave stands.\n")
 	}
 	t := newTable(r.stdout, "PERSON", "ID", "SOURCE", "ORDERED", "BY", "AT")
 	for _, o := range a.Value.Orders {
@@ -147,10 +135,7 @@ workers, and rollcall resume ends it.`,
 	}
 	return eachCommand(e, c, func(ctx context.Context, r *remote, name container.ID) error {
 		a, err := r.Pause(ctx, name)
-		if err != nil {
-			return err
-		}
-		return r.answer(a.Body, "%s: %s\n", name, cell(a.Value.Text))
+		return r.answer(a.Body, err, "%s: %s\n", name, cell(a.Value.Text))
 	})
 }
 
@@ -168,14 +153,11 @@ are suspended at once, and a full run does the rest.`,
 			}
 		}
 		a, err := r.Resume(ctx, name)
-		if err != nil {
-			return err
-		}
 		text := "the live run goes on"
 		if a.Value.Run.ID != "" {
 			text = fmt.Sprintf("run %s is %s", a.Value.Run.ID, a.Value.Run.State)
 		}
-		return r.answer(a.Body, "%s: resumed; %s\n", name, text)
+		return r.answer(a.Body, err, "%s: resumed; %s\n", name, text)
 	})
 }
 

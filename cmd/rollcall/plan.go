@@ -186,7 +186,10 @@ func writePreview(w io.Writer, containers []preview.Container, all bool) error {
 		for _, e := range preview.Effects() {
 			writeDifferences(w, e, c.Of(e), all)
 		}
-		writeHeld(w, c)
+		for _, n := range c.Reasons() {
+			op := strings.ReplaceAll(n.Op.String(), "_", " ")
+			fmt.Fprintf(w, "  would be held: %d × %s: %s\n", n.Total, op, cell(n.Reason))
+		}
 		fmt.Fprintln(w)
 	}
 	_, err := fmt.Fprintln(w, "Nothing was written.")
@@ -204,14 +207,6 @@ func writeDifferences(w io.Writer, e preview.Effect, list []preview.Difference, 
 			return
 		}
 		fmt.Fprintf(w, "    %s\n", cell(list[i].String()))
-	}
-}
-
-// writeHeld prints one line for each reason that holds changes.
-func writeHeld(w io.Writer, c *preview.Container) {
-	for _, n := range c.Reasons() {
-		op := strings.ReplaceAll(n.Op.String(), "_", " ")
-		fmt.Fprintf(w, "  would be held: %d × %s: %s\n", n.Total, op, cell(n.Reason))
 	}
 }
 

@@ -83,9 +83,15 @@ func containerCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *
 // noTerminal is the mistake of a command that has to ask for confirmation.
 const noTerminal = "there is no terminal to ask on: say --yes"
 
+// yesFlag adds the flag that takes the place of a confirmation.
+func yesFlag(c *cobra.Command) *bool { return c.Flags().BoolP("yes", "y", false, "do not ask") }
+
 // sure shows what a command is about to do, asks for confirmation, and returns an error after any answer but a yes.
-// nothing is printed after a no.
-func (r *remote) sure(ctx context.Context, nothing string, show func() error) error {
+// nothing is printed after a no. With yes it does not ask.
+func (r *remote) sure(ctx context.Context, yes bool, nothing string, show func() error) error {
+	if yes {
+		return nil
+	}
 	if !r.asks || r.asJSON {
 		return wrongUse(noTerminal)
 	}
@@ -104,14 +110,16 @@ func (r *remote) unless(sure bool, nothing string) error {
 	return quiet(codeHeld)
 }
 
-// answer prints the answer of the API as it is, or a text.
-func (r *remote) answer(body []byte, format string, args ...any) error {
-	if r.asJSON {
+// answer prints the answer of the API as it is, or a text, unless it is an error.
+func (r *remote) answer(body []byte, err error, format string, args ...any) error {
+	switch {
+	case err != nil:
+	case r.asJSON:
 		r.body(body)
-	} else {
+	default:
 		fmt.Fprintf(r.stdout, format, args...)
 	}
-	return nil
+	return err
 }
 
 // open reads the URL of the API and the token.

@@ -82,11 +82,8 @@ func cancelCommand(e *env) *cobra.Command {
 	}
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		a, err := r.Cancel(ctx, name)
-		if err != nil {
-			return err
-		}
 		done, expected := a.Value.Done()
-		return r.answer(a.Body, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State,
+		return r.answer(a.Body, err, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State,
 			done, count(expected, "change"))
 	})
 }
@@ -210,12 +207,8 @@ with 3 if something was held.`,
 			return r.one(ctx, name, args[0], limit)
 		}
 		a, err := r.Runs(ctx, name, cursor, limit)
-		if err != nil {
-			return err
-		}
-		if r.asJSON {
-			r.body(a.Body)
-			return nil
+		if err != nil || r.asJSON {
+			return r.answer(a.Body, err, "")
 		}
 		return r.list(name, a.Value, limit)
 	})

@@ -190,7 +190,9 @@ func (x *edit) apply(c *plan.Change) error {
 	}
 	switch c.Op {
 	case plan.Update:
-		return x.update(c)
+		e := *x.entry
+		e.Attributes = e.Attributes.Clone()
+		return x.set(e, c.Fields)
 	case plan.Restore, plan.Suspend:
 		e := *x.entry
 		e.Active = c.Op == plan.Restore
@@ -212,12 +214,6 @@ func (x *edit) create(c *plan.Change) error {
 		e.Members = x.entry.Members
 	}
 	setAll(&e, c.Sets)
-	return x.set(e, c.Fields)
-}
-
-func (x *edit) update(c *plan.Change) error {
-	e := *x.entry
-	e.Attributes = e.Attributes.Clone()
 	return x.set(e, c.Fields)
 }
 

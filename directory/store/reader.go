@@ -47,7 +47,12 @@ func (r *Reader) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 		}
 	}
 	for i, p := range r.parts {
-		if shares[i], err = p.share(ctx, q); err != nil {
+		if q.All() {
+			shares[i], err = p.everything(ctx)
+		} else {
+			shares[i], err = p.some(ctx, q.Refs)
+		}
+		if err != nil {
 			return directory.Snapshot{}, err
 		}
 	}
@@ -80,13 +85,6 @@ func (r *Reader) glimpses(ctx context.Context) ([]*glimpse, error) {
 type share struct {
 	entries  []*stored // sorted by Ref
 	departed []directory.Departure
-}
-
-func (p *Part) share(ctx context.Context, q directory.Query) (share, error) {
-	if q.All() {
-		return p.everything(ctx)
-	}
-	return p.some(ctx, q.Refs)
 }
 
 // some reads a few entries.
