@@ -4,6 +4,7 @@ package boot
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -341,7 +342,10 @@ func Serve(ctx context.Context, srv *http.Server, patience time.Duration, ready 
 		})
 	})
 	defer stop()
-	if err := srv.Serve(wrap(listener, srv.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
+	if srv.TLSConfig != nil {
+		listener = tls.NewListener(listener, srv.TLSConfig)
+	}
+	if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -33,23 +33,19 @@ import (
 // Containers builds every source and provider that is enabled.
 func (a *App) Containers() ([]jobs.Container, error) {
 	var out []jobs.Container
-	for i := range a.Config.Sources.LDAP {
-		if cfg := &a.Config.Sources.LDAP[i]; cfg.Enabled {
-			c, err := a.ldapSource(cfg)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", container.Source(cfg.Slug), err)
-			}
-			out = append(out, c)
+	for _, cfg := range a.Config.EnabledSources() {
+		c, err := a.ldapSource(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", container.Source(cfg.Slug), err)
 		}
+		out = append(out, c)
 	}
-	for i := range a.Config.Providers {
-		if p := &a.Config.Providers[i]; p.On() {
-			c, err := a.tenant(p)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Container(), err)
-			}
-			out = append(out, c)
+	for _, p := range a.Config.EnabledProviders() {
+		c, err := a.tenant(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Container(), err)
 		}
+		out = append(out, c)
 	}
 	return out, nil
 }
@@ -157,7 +153,7 @@ func (a *App) quotas(p *config.Provider) ([]quota, error) {
 // secondHop is what all providers share.
 func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *atomic.Int64) jobs.Container {
 	name, s, m := p.Container(), p.Settings, p.Mapping
-	slugs := a.slugs(s)
+	slugs := a.Config.Slugs(s)
 	links := ledger.NewRedis(a.Redis, string(name))
 	return jobs.Container{
 		Name: name, Schedule: s.Schedule, Sources: slugs, Calls: calls,
@@ -198,22 +194,10 @@ func (a *App) watch(cfg *ldap.Config, src *ldap.Source, links *ledger.Redis) *jo
 
 // followers returns the providers that are written from a source.
 func (a *App) followers(slug string) (out []reconcile.Follower) {
-	for i := range a.Config.Providers {
-		if p := &a.Config.Providers[i]; p.On() && slices.Contains(a.slugs(p.Settings), slug) {
+	for _, p := range a.Config.EnabledProviders() {
+		if config.Uses(p.Settings, slug) {
 			out = append(out, reconcile.Follower{Pending: ledger.NewRedis(a.Redis, string(p.Container())),
 				Within: p.Mapping.FilterGroup() != ""})
-		}
-	}
-	return out
-}
-
-// slugs returns the sources of a provider. A disabled source is no longer read, but its entries stay. Disabling a
-// source must not look like the departure of all its entries.
-func (a *App) slugs(s *provider.Settings) []string {
-	var out []string
-	for i := range a.Config.Sources.LDAP {
-		if src := &a.Config.Sources.LDAP[i]; config.Uses(s, src.Slug) {
-			out = append(out, src.Slug)
 		}
 	}
 	return out

@@ -38,7 +38,7 @@ func (a *App) explainer() *explain.Explainer {
 	for i := range a.Config.Providers {
 		p := &a.Config.Providers[i]
 		cfg.Providers = append(cfg.Providers, explain.ProviderAccess{
-			Container: p.Container(), On: p.On(), Policy: p.Policy(), Sources: a.slugs(p.Settings), Mapping: p.Mapping,
+			Container: p.Container(), On: p.On(), Policy: p.Policy(), Sources: a.Config.Slugs(p.Settings), Mapping: p.Mapping,
 			Open: func() (func() *reconcile.Engine, error) {
 				c, err := a.tenant(p)
 				return c.Engine, err
@@ -149,7 +149,7 @@ func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, 
 		return nil, nil
 	}
 	s := p.Settings
-	found, err := f.app.reader(f.app.slugs(s)).Find(ctx, kind, text)
+	found, err := f.app.reader(f.app.Config.Slugs(s)).Find(ctx, kind, text)
 	if err != nil {
 		return nil, err
 	}
@@ -179,9 +179,8 @@ func (a *App) searchSources(ctx context.Context, s *provider.Settings, ref direc
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var out []api.Match
-	for i := range a.Config.Sources.LDAP {
-		cfg := &a.Config.Sources.LDAP[i]
-		if !cfg.Enabled || !config.Uses(s, cfg.Slug) {
+	for _, cfg := range a.Config.EnabledSources() {
+		if !config.Uses(s, cfg.Slug) {
 			continue
 		}
 		m, err := a.located(ctx, cfg, ref)

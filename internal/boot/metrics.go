@@ -27,6 +27,7 @@ import (
 	"rollcall/jobs"
 	"rollcall/ledger"
 	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/provider/pace"
 	"rollcall/source/ldap"
 	"rollcall/status"
@@ -122,21 +123,15 @@ func (a *App) state() (*metrics.State, error) {
 // measured returns every source and provider that is enabled as metrics see it.
 func (a *App) measured() ([]metrics.Container, error) {
 	var out []metrics.Container
-	for i := range a.Config.Sources.LDAP {
-		if cfg := &a.Config.Sources.LDAP[i]; cfg.Enabled {
-			c := metrics.Container{Name: container.Source(cfg.Slug), ReadAt: a.copyReadAt(cfg.Slug),
-				Polled: cfg.Delta != ldap.DeltaOff}
-			if err := a.measure(&c, cfg.Schedule); err != nil {
-				return nil, err
-			}
-			out = append(out, c)
+	for _, cfg := range a.Config.EnabledSources() {
+		c := metrics.Container{Name: container.Source(cfg.Slug), ReadAt: a.copyReadAt(cfg.Slug),
+			Polled: cfg.Delta != ldap.DeltaOff}
+		if err := a.measure(&c, cfg.Schedule); err != nil {
+			return nil, err
 		}
+		out = append(out, c)
 	}
-	for i := range a.Config.Providers {
-		p := &a.Config.Providers[i]
-		if !p.On() {
-			continue
-		}
+	for _, p := range a.Config.EnabledProviders() {
 		c, err := a.measuredTenant(p)
 		if err != nil {
 			return nil, err
@@ -152,7 +147,7 @@ func (a *App) measuredTenant(p *config.Provider) (metrics.Container, error) {
 		Name: p.Container(), Follows: p.Schedule == jobs.AfterSource,
 		Suspends: p.UserDeleteAction != plan.ActionDoNothing,
 	}
-	for _, slug := range a.slugs(p.Settings) {
+	for _, slug := range a.Config.Slugs(p.Settings) {
 		c.Sources = append(c.Sources, container.Source(slug))
 	}
 	quotas, err := a.quotas(p)
@@ -194,11 +189,7 @@ func (a *App) copyReadAt(slug string) func(context.Context) (time.Time, error) {
 func (a *App) console(known session.Tokens, people *session.People, log audit.Sink) (func(*api.API) (api.Page, error),
 	error) {
 	limits := map[container.ID][]quota{}
-	for i := range a.Config.Providers {
-		p := &a.Config.Providers[i]
-		if !p.On() {
-			continue
-		}
+	for _, p := range a.Config.EnabledProviders() {
 		quotas, err := a.quotas(p)
 		if err != nil {
 			return nil, err
@@ -245,7 +236,7 @@ func used(ctx context.Context, quotas []quota) (out []pace.State, err error) {
 
 // search finds entries of every source by the beginning of a name, an address or an id.
 func (a *App) search(ctx context.Context, text string, limit int) ([]console.Found, bool, error) {
-	found, whole, err := a.reader(a.allSlugs()).Search(ctx, text, limit)
+	found, whole, err := a.reader(a.Config.Slugs(&provider.Settings{})).Search(ctx, text, limit)
 	out := make([]console.Found, len(found))
 	for i, m := range found {
 		out[i] = console.Found{Ref: m.Ref, Label: m.Label, Name: m.Name, Source: m.Source, Departed: m.Departed}
@@ -253,18 +244,10 @@ func (a *App) search(ctx context.Context, text string, limit int) ([]console.Fou
 	return out, whole, err
 }
 
-func (a *App) allSlugs() []string {
-	out := make([]string, len(a.Config.Sources.LDAP))
-	for i := range a.Config.Sources.LDAP {
-		out[i] = a.Config.Sources.LDAP[i].Slug
-	}
-	return out
-}
-
 // known returns what the local directory says of entries.
 func (a *App) known(ctx context.Context, refs []directory.Ref) (map[directory.Ref]console.Known, error) {
 	out := make(map[directory.Ref]console.Known, len(refs))
-	for _, slug := range a.allSlugs() {
+	for _, slug := range a.Config.Slugs(&provider.Settings{}) {
 		found, err := a.part(slug).Labels(ctx, refs)
 		if err != nil {
 			return nil, err

@@ -51,22 +51,20 @@ func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []str
 
 // room compares what a plan creates with the room in the tenant, where the tenant shows it.
 func (a *App) room(ctx context.Context, name container.ID, p *plan.Plan) (lines []string) {
-	for i := range a.Config.Providers {
-		c := &a.Config.Providers[i]
-		if c.Container() != name {
-			continue
-		}
-		var room provider.Room
-		tenant, err := c.Config.Open(provider.Env{Getenv: a.Getenv})
-		if asked, ok := tenant.(provider.Roomer); err == nil && ok {
-			room, err = asked.Room(ctx)
-		}
-		if err != nil {
-			return []string{name.String() + ": the room in the tenant is not known: " + err.Error()}
-		}
-		if text := room.Fits(p); text != "" {
-			lines = append(lines, name.String()+": "+text+".")
-		}
+	c := a.Config.Provider(name)
+	if c == nil {
+		return nil
+	}
+	var room provider.Room
+	tenant, err := c.Config.Open(provider.Env{Getenv: a.Getenv})
+	if asked, ok := tenant.(provider.Roomer); err == nil && ok {
+		room, err = asked.Room(ctx)
+	}
+	if err != nil {
+		return []string{name.String() + ": the room in the tenant is not known: " + err.Error()}
+	}
+	if text := room.Fits(p); text != "" {
+		lines = append(lines, name.String()+": "+text+".")
 	}
 	return lines
 }
@@ -132,11 +130,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 	if p.RedisURL != Embedded {
 		out = append(out, Probe{Name: "redis", Try: a.tryRedis})
 	}
-	for i := range cfg.Sources.LDAP {
-		c := &cfg.Sources.LDAP[i]
-		if !c.Enabled {
-			continue
-		}
+	for _, c := range cfg.EnabledSources() {
 		out = append(out, Probe{Name: container.Source(c.Slug).String(),
 			Try: func(ctx context.Context) ([]string, error) {
 				src, err := a.openLDAP(c, nil)
@@ -154,11 +148,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 				return lines, err
 			}})
 	}
-	for i := range cfg.Providers {
-		c := &cfg.Providers[i]
-		if !c.On() {
-			continue
-		}
+	for _, c := range cfg.EnabledProviders() {
 		out = append(out, tenantProbe(c, getenv))
 	}
 	return out
@@ -283,14 +273,13 @@ func (a *App) Shadow(ctx context.Context, name string) (shadow.Snapshot, error) 
 
 // tenantState reads a tenant as the configuration has it.
 func (a *App) tenantState(ctx context.Context, name container.ID) (plan.State, error) {
-	for i := range a.Config.Providers {
-		if c := &a.Config.Providers[i]; c.Container() == name {
-			tenant, err := c.Config.Open(provider.Env{Getenv: a.Getenv})
-			if err != nil {
-				return plan.State{}, err
-			}
-			return tenant.Read(ctx, provider.Query{Now: time.Now()})
-		}
+	c := a.Config.Provider(name)
+	if c == nil {
+		return plan.State{}, fault.Errorf(fault.Invalid, "%s is no provider: a directory has no other tool", name)
 	}
-	return plan.State{}, fault.Errorf(fault.Invalid, "%s is no provider: a directory has no other tool", name)
+	tenant, err := c.Config.Open(provider.Env{Getenv: a.Getenv})
+	if err != nil {
+		return plan.State{}, err
+	}
+	return tenant.Read(ctx, provider.Query{Now: time.Now()})
 }

@@ -90,11 +90,7 @@ func (a *App) side(ctx context.Context, cfg *config.Config, other *side) (*side,
 	if s.all, err = app.Containers(); err != nil {
 		return nil, err
 	}
-	for i := range cfg.Sources.LDAP {
-		c := &cfg.Sources.LDAP[i]
-		if !c.Enabled {
-			continue
-		}
+	for _, c := range cfg.EnabledSources() {
 		id := container.Source(c.Slug)
 		if other != nil && other.digests[id] == s.digests[id] {
 			s.read[c.Slug] = other.read[c.Slug]
@@ -142,17 +138,10 @@ func (s *side) plan(ctx context.Context, id container.ID, memory reconcile.Memor
 // engine returns the engine of a container, with what was read as its source.
 func (s *side) engine(c jobs.Container) (*reconcile.Engine, error) {
 	if p := s.Config.Provider(c.Name); p != nil {
-		return c.Engine().From(s.reader(s.slugs(p.Settings)).Foresee(s.read)), nil
+		return c.Engine().From(s.reader(s.Config.Slugs(p.Settings)).Foresee(s.read)), nil
 	}
-	src, err := s.openLDAP(s.source(c.Name), nil)
+	src, err := s.openLDAP(s.Config.Source(c.Name.Name()), nil)
 	return c.Engine().From(alreadyRead{src, s.read[c.Name.Name()]}), err
-}
-
-// source returns the configuration of a source.
-func (s *side) source(id container.ID) *ldap.Config {
-	list := s.Config.Sources.LDAP
-	i := slices.IndexFunc(list, func(c ldap.Config) bool { return container.Source(c.Slug) == id })
-	return &list[i]
 }
 
 // desired returns what the side wants of a container at a tenant with these domains.
@@ -161,7 +150,7 @@ func (s *side) desired(ctx context.Context, id container.ID, domains []string) (
 	if p == nil {
 		return mapping.Result{Desired: store.Desired(s.read[id.Name()])}, nil
 	}
-	snapshot, err := s.reader(s.slugs(p.Settings)).Foresee(s.read).Read(ctx, directory.Query{})
+	snapshot, err := s.reader(s.Config.Slugs(p.Settings)).Foresee(s.read).Read(ctx, directory.Query{})
 	if err != nil {
 		return mapping.Result{}, err
 	}

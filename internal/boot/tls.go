@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -117,14 +116,6 @@ func checkOpen(p config.Process) error {
 	}
 	return errors.New("ROLLCALL_LISTEN: " + p.Listen + ": without a tokens file the API listens on loopback only: " +
 		"set ROLLCALL_TOKENS_FILE, or listen on 127.0.0.1")
-}
-
-// wrap puts TLS around a listener; nil leaves it as it is.
-func wrap(l net.Listener, c *tls.Config) net.Listener {
-	if c == nil {
-		return l
-	}
-	return tls.NewListener(l, c)
 }
 
 // Finding is one point of the hardening of an installation.

@@ -72,6 +72,46 @@ func (c *Config) Provider(id container.ID) *Provider {
 	return &c.Providers[i]
 }
 
+// Source returns a source by its slug, nil where it is not configured.
+func (c *Config) Source(slug string) *ldap.Config {
+	i := slices.IndexFunc(c.Sources.LDAP, func(s ldap.Config) bool { return s.Slug == slug })
+	if i < 0 {
+		return nil
+	}
+	return &c.Sources.LDAP[i]
+}
+
+// EnabledSources returns the sources that are read.
+func (c *Config) EnabledSources() (out []*ldap.Config) {
+	for i := range c.Sources.LDAP {
+		if s := &c.Sources.LDAP[i]; s.Enabled {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// EnabledProviders returns the providers that are written.
+func (c *Config) EnabledProviders() (out []*Provider) {
+	for i := range c.Providers {
+		if p := &c.Providers[i]; p.On() {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Slugs returns the sources of a provider with these settings. A disabled source is no longer read, but its entries
+// stay. Disabling a source must not look like the departure of all its entries.
+func (c *Config) Slugs(s *provider.Settings) (out []string) {
+	for i := range c.Sources.LDAP {
+		if slug := c.Sources.LDAP[i].Slug; Uses(s, slug) {
+			out = append(out, slug)
+		}
+	}
+	return out
+}
+
 // Containers returns the ids of all sources and providers, enabled or not.
 func (c *Config) Containers() []container.ID {
 	var out []container.ID

@@ -22,23 +22,11 @@ import (
 // are.
 func (c *Config) Digests(build string) map[container.ID]string {
 	out := map[container.ID]string{}
-	for i := range c.Sources.LDAP {
-		if s := &c.Sources.LDAP[i]; s.Enabled {
-			out[container.Source(s.Slug)] = digest(build, s, c.Attributes(s.Slug), c.Deciding(s.Slug))
-		}
+	for _, s := range c.EnabledSources() {
+		out[container.Source(s.Slug)] = digest(build, s, c.Attributes(s.Slug), c.Deciding(s.Slug))
 	}
-	for i := range c.Providers {
-		p := &c.Providers[i]
-		if !p.On() {
-			continue
-		}
-		var slugs []string
-		for j := range c.Sources.LDAP {
-			if slug := c.Sources.LDAP[j].Slug; Uses(p.Settings, slug) {
-				slugs = append(slugs, slug)
-			}
-		}
-		out[p.Container()] = digest(build, p.Config, slugs)
+	for _, p := range c.EnabledProviders() {
+		out[p.Container()] = digest(build, p.Config, c.Slugs(p.Settings))
 	}
 	return out
 }
@@ -104,7 +92,7 @@ func (k *checker) within(running *Config) {
 	for i := range k.Sources.LDAP {
 		s := &k.Sources.LDAP[i]
 		path := index("sources.ldap", i)
-		was := running.source(s.Slug)
+		was := running.Source(s.Slug)
 		switch {
 		case !s.Enabled || s.Slug == "":
 		case was == nil:
@@ -125,16 +113,6 @@ func (k *checker) within(running *Config) {
 			k.same(p.path, value(p.Config), value(was.Config))
 		}
 	}
-}
-
-// source returns a source by its slug, nil where it is not configured.
-func (c *Config) source(slug string) *ldap.Config {
-	for i := range c.Sources.LDAP {
-		if c.Sources.LDAP[i].Slug == slug {
-			return &c.Sources.LDAP[i]
-		}
-	}
-	return nil
 }
 
 // same refuses differences of fields that are not free.
