@@ -57,12 +57,12 @@ type WorkerConfig struct {
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
-	set(&c.FullConcurrency, 4)
-	set(&c.ObjectConcurrency, 8)
-	set(&c.TaskCheckInterval, 500*time.Millisecond)
-	set(&c.ReapEvery, 2*time.Second)
-	set(&c.MendEvery, 10*time.Second)
-	set(&c.ShutdownTimeout, 10*time.Second)
+	c.FullConcurrency = cmp.Or(c.FullConcurrency, 4)
+	c.ObjectConcurrency = cmp.Or(c.ObjectConcurrency, 8)
+	c.TaskCheckInterval = cmp.Or(c.TaskCheckInterval, 500*time.Millisecond)
+	c.ReapEvery = cmp.Or(c.ReapEvery, 2*time.Second)
+	c.MendEvery = cmp.Or(c.MendEvery, 10*time.Second)
+	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 10*time.Second)
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Metrics == nil {
 		c.Metrics = metrics.NewWork(nil)
@@ -83,12 +83,6 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 		c.Unfit = func() string { return "" }
 	}
 	return c
-}
-
-func set[T int | time.Duration](v *T, to T) {
-	if *v == 0 {
-		*v = to
-	}
 }
 
 // Worker carries out what the queues have.

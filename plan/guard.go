@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -217,7 +218,7 @@ func (g *guard) count(pick func(*Change) bool) (n int) {
 func (g *guard) memberships() {
 	removes := func(c *Change) bool { return c.Op == RemoveMember && !c.Paired }
 	total, n := g.plan.Counts.Anchored.Membership, g.count(removes)
-	if total > orDefault(g.limits.Members.Above, 20) {
+	if total > cmp.Or(g.limits.Members.Above, 20) {
 		switch {
 		case g.plan.Counts.Desired.Membership == 0:
 			g.hold(RuleEmpty, fmt.Sprintf("no membership is desired any more: all %d would go", n), removes)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -65,14 +66,7 @@ func (l Limit) Of(n int) int {
 }
 
 func (l Limit) withDefaults() Limit {
-	return Limit{orDefault(l.Share, 5), orDefault(l.Least, 3), orDefault(l.Most, 500)}
-}
-
-func orDefault(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
+	return Limit{cmp.Or(l.Share, 5), cmp.Or(l.Least, 3), cmp.Or(l.Most, 500)}
 }
 
 // MemberLimit bounds the removals from one group in a day: Share percent of a group that has more than Above members.
@@ -83,10 +77,10 @@ type MemberLimit struct {
 
 // Of returns how many members may leave a group of n in a day.
 func (l MemberLimit) Of(n int) int {
-	if n <= orDefault(l.Above, 20) {
+	if n <= cmp.Or(l.Above, 20) {
 		return math.MaxInt
 	}
-	return n * orDefault(l.Share, 30) / 100
+	return n * cmp.Or(l.Share, 30) / 100
 }
 
 // DayLimits are what the configuration says under limits.

@@ -187,7 +187,7 @@ const (
 )
 
 // SetDefault replaces the zero value by the default.
-func (s *Sessions) SetDefault() { orElse(s, SessionsAuto) }
+func (s *Sessions) SetDefault() { *s = cmp.Or(*s, SessionsAuto) }
 
 // Validate returns an error of the field end_sessions for an unknown value.
 func (s Sessions) Validate() error { return oneOf("end_sessions", s, SessionsAuto, SessionsOff) }
@@ -262,21 +262,14 @@ func (s *Settings) On() bool { return s.Enabled == nil || *s.Enabled }
 
 // SetDefaults fills in the fields that are not set.
 func (s *Settings) SetDefaults() {
-	orElse(&s.UserDeleteAction, plan.ActionSuspend)
-	orElse(&s.GroupDeleteAction, plan.ActionDoNothing)
-	orElse(&s.Adoption, plan.AdoptOff)
-	orElse(&s.RequireApproval, ApprovalGuard)
-	orElse(&s.RequestTimeout, DefaultRequestTimeout)
+	s.UserDeleteAction = cmp.Or(s.UserDeleteAction, plan.ActionSuspend)
+	s.GroupDeleteAction = cmp.Or(s.GroupDeleteAction, plan.ActionDoNothing)
+	s.Adoption = cmp.Or(s.Adoption, plan.AdoptOff)
+	s.RequireApproval = cmp.Or(s.RequireApproval, ApprovalGuard)
+	s.RequestTimeout = cmp.Or(s.RequestTimeout, DefaultRequestTimeout)
 	if s.DeleteAfter == nil {
 		after := DefaultDeleteAfter
 		s.DeleteAfter = &after
-	}
-}
-
-func orElse[T comparable](v *T, otherwise T) {
-	var zero T
-	if *v == zero {
-		*v = otherwise
 	}
 }
 

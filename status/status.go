@@ -121,38 +121,32 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	set(&c.RunTTL, 24*time.Second)
-	set(&c.LeaseTTL, 15*time.Second)
-	set(&c.LeaseMargin, c.LeaseTTL/3)
-	set(&c.RenewEvery, c.LeaseTTL/3)
-	set(&c.WorkerTTL, 15*time.Second)
-	set(&c.RequeueAfter, 5*time.Second)
-	set(&c.StallAfter, 15*time.Minute)
-	set(&c.GiveUpAfter, time.Hour)
-	set(&c.MaxStalledResumes, 5)
-	set(&c.FlushEvery, 250*time.Millisecond)
-	set(&c.MaxMessages, 1000)
-	set(&c.KeepRuns, 90*day)
-	set(&c.MaxRuns, 1000)
-	set(&c.MaxDeltas, 200)
-	set(&c.KeepMessages, 30*day)
-	set(&c.KeepPlans, 30*day)
-	set(&c.MaxPlans, 20)
-	set(&c.MaxPlansBytes, 64<<20)
-	set(&c.MaxPlanRows, 100_000)
-	set(&c.MaxPlanBytes, 16<<20)
-	set(&c.KeepJobs, 7*day)
-	set(&c.MaxJobs, 20_000)
-	set(&c.MaxOpenJobs, 10_000)
-	set(&c.JobTTL, 2*time.Minute)
-	set(&c.LockTTL, time.Minute)
+	c.RunTTL = cmp.Or(c.RunTTL, 24*time.Second)
+	c.LeaseTTL = cmp.Or(c.LeaseTTL, 15*time.Second)
+	c.LeaseMargin = cmp.Or(c.LeaseMargin, c.LeaseTTL/3)
+	c.RenewEvery = cmp.Or(c.RenewEvery, c.LeaseTTL/3)
+	c.WorkerTTL = cmp.Or(c.WorkerTTL, 15*time.Second)
+	c.RequeueAfter = cmp.Or(c.RequeueAfter, 5*time.Second)
+	c.StallAfter = cmp.Or(c.StallAfter, 15*time.Minute)
+	c.GiveUpAfter = cmp.Or(c.GiveUpAfter, time.Hour)
+	c.MaxStalledResumes = cmp.Or(c.MaxStalledResumes, 5)
+	c.FlushEvery = cmp.Or(c.FlushEvery, 250*time.Millisecond)
+	c.MaxMessages = cmp.Or(c.MaxMessages, 1000)
+	c.KeepRuns = cmp.Or(c.KeepRuns, 90*day)
+	c.MaxRuns = cmp.Or(c.MaxRuns, 1000)
+	c.MaxDeltas = cmp.Or(c.MaxDeltas, 200)
+	c.KeepMessages = cmp.Or(c.KeepMessages, 30*day)
+	c.KeepPlans = cmp.Or(c.KeepPlans, 30*day)
+	c.MaxPlans = cmp.Or(c.MaxPlans, 20)
+	c.MaxPlansBytes = cmp.Or(c.MaxPlansBytes, 64<<20)
+	c.MaxPlanRows = cmp.Or(c.MaxPlanRows, 100_000)
+	c.MaxPlanBytes = cmp.Or(c.MaxPlanBytes, 16<<20)
+	c.KeepJobs = cmp.Or(c.KeepJobs, 7*day)
+	c.MaxJobs = cmp.Or(c.MaxJobs, 20_000)
+	c.MaxOpenJobs = cmp.Or(c.MaxOpenJobs, 10_000)
+	c.JobTTL = cmp.Or(c.JobTTL, 2*time.Minute)
+	c.LockTTL = cmp.Or(c.LockTTL, time.Minute)
 	return c
-}
-
-func set[T int | time.Duration](v *T, to T) {
-	if *v == 0 {
-		*v = to
-	}
 }
 
 // StartRequest describes a new run.

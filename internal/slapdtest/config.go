@@ -1,6 +1,7 @@
 package slapdtest
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -42,7 +43,7 @@ func configLDIF(dir string, o *Options) string {
 	b.WriteString(vendorSchema)
 	b.WriteString("\ndn: olcDatabase=frontend,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: " +
 		"olcFrontendConfig\nolcDatabase: frontend\n")
-	b.WriteString("olcSizeLimit: " + orDefault(o.SizeLimit, "unlimited") + "\n\n")
+	b.WriteString("olcSizeLimit: " + cmp.Or(o.SizeLimit, "unlimited") + "\n\n")
 	b.WriteString("dn: olcDatabase=config,cn=config\nobjectClass: olcDatabaseConfig\nolcDatabase: config\nolcRootDN: " +
 		"cn=config\nolcRootPW: " + RootPassword + "\n\n")
 	fmt.Fprintf(&b, "dn: olcDatabase=mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: "+
@@ -68,13 +69,6 @@ func configLDIF(dir string, o *Options) string {
 		}
 	}
 	return b.String()
-}
-
-func orDefault(s, d string) string {
-	if s == "" {
-		return d
-	}
-	return s
 }
 
 const vendorSchema = `

@@ -14,6 +14,7 @@
 package pace
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"strconv"
@@ -70,17 +71,11 @@ type Caller struct {
 
 // NewCaller returns a Caller.
 func NewCaller(cfg CallerConfig) *Caller {
-	set(&cfg.Timeout, 20*time.Second)
-	set(&cfg.Within, 30*time.Second)
-	set(&cfg.First, 500*time.Millisecond)
-	set(&cfg.Longest, 8*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 20*time.Second)
+	cfg.Within = cmp.Or(cfg.Within, 30*time.Second)
+	cfg.First = cmp.Or(cfg.First, 500*time.Millisecond)
+	cfg.Longest = cmp.Or(cfg.Longest, 8*time.Second)
 	return &Caller{cfg: cfg}
-}
-
-func set(d *time.Duration, to time.Duration) {
-	if *d == 0 {
-		*d = to
-	}
 }
 
 // Call makes one call. fn returns errors that the adapter has classified. Call repeats fn for the kinds Throttled and
