@@ -112,9 +112,7 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 		report.Results = map[int]provider.Result{}
 	}
 	before := make(map[string]bool, len(v.facts.Refused))
-	for _, claim := range v.facts.Refused {
-		before[claim] = true
-	}
+	mark(before, v.facts.Refused...)
 	return &applier{
 		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report,
 		remote: map[directory.Ref]string{},

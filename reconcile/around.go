@@ -76,9 +76,7 @@ func (t tenant) around(ctx context.Context, near source.Neighbours, hood directo
 	}
 	v.readSource()
 	refs := map[directory.Ref]bool{}
-	for _, ref := range slices.Concat(hood.Refs, hood.Also) {
-		refs[ref] = true
-	}
+	mark(refs, slices.Concat(hood.Refs, hood.Also)...)
 	for i := range v.snapshot.Entries {
 		refs[v.snapshot.Entries[i].Ref()] = true
 	}
@@ -180,9 +178,7 @@ func (t tenant) owners(ctx context.Context, v *view) ([]directory.Ref, error) {
 		if o.Anchored() {
 			out = append(out, o.Ref)
 		}
-		for _, m := range o.Members {
-			unknown[m] = true
-		}
+		mark(unknown, o.Members...)
 	}
 	maps.DeleteFunc(unknown, func(id string, _ bool) bool { return known[id] })
 	if len(unknown) == 0 {
@@ -259,9 +255,7 @@ func (a *applier) linked() plan.Tally {
 	counts := a.report.Apply.Counts
 	t := plan.Tally{Membership: max(counts.Anchored.Membership, counts.Desired.Membership)}
 	lost := make(map[directory.Ref]bool, len(a.lost))
-	for _, ref := range a.lost {
-		lost[ref] = true
-	}
+	mark(lost, a.lost...)
 	count := func(ref directory.Ref, link plan.Link) {
 		switch {
 		case lost[ref] || link.RemoteID == "":
@@ -280,4 +274,11 @@ func (a *applier) linked() plan.Tally {
 		}
 	}
 	return t
+}
+
+// mark adds keys to a set.
+func mark[K comparable](set map[K]bool, keys ...K) {
+	for _, k := range keys {
+		set[k] = true
+	}
 }

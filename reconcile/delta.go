@@ -212,9 +212,7 @@ func (e *Engine) widened(ctx context.Context, seen ledger.Pending) ([]directory.
 		if err != nil {
 			return nil, err
 		}
-		for _, ref := range dependent {
-			refs[ref] = true
-		}
+		mark(refs, dependent...)
 	}
 	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare), nil
 }
@@ -328,9 +326,7 @@ func (a *applier) keepOpen(ctx context.Context) (ledger.Pending, error) {
 	for _, f := range a.view.snapshot.Findings {
 		open[f.Ref] = true
 	}
-	for _, ref := range slices.Concat(a.again, a.report.Apply.Undecided) {
-		open[ref] = true
-	}
+	mark(open, slices.Concat(a.again, a.report.Apply.Undecided)...)
 	var fresh []directory.Ref
 	seen := maps.Clone(a.view.delta.seen)
 	for ref := range open {

@@ -250,9 +250,7 @@ func (m mirror) position(ctx context.Context, s Scope, v *view) error {
 	}
 	refs, err := i.Known(ctx)
 	v.known = make(map[directory.Ref]bool, len(refs))
-	for _, ref := range refs {
-		v.known[ref] = true
-	}
+	mark(v.known, refs...)
 	return err
 }
 

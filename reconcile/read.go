@@ -246,9 +246,7 @@ func (v *view) refs() map[directory.Ref]bool {
 	for i := range v.desired.Desired {
 		refs[v.desired.Desired[i].Ref] = true
 	}
-	for _, ref := range v.desired.OutOfScope {
-		refs[ref] = true
-	}
+	mark(refs, v.desired.OutOfScope...)
 	for _, d := range v.snapshot.Departed {
 		refs[d.Ref] = true
 	}

@@ -124,9 +124,7 @@ func (a *applier) coverage() []directory.Coverage {
 // entry.
 func (a *applier) observe() {
 	present, bare := a.observeObjects()
-	for _, ref := range a.view.state.Unsettled {
-		present[ref] = true
-	}
+	mark(present, a.view.state.Unsettled...)
 	a.observeInactive(present, bare)
 	capabilities, shared := a.cfg.Provider.Capabilities(), map[directory.Ref]*plan.Object{}
 	if capabilities.Shares() {

@@ -58,9 +58,7 @@ func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pendi
 	ask := slices.DeleteFunc(all, func(ref directory.Ref) bool {
 		return r.gone[ref] != "" || r.was[ref] == nil && !slices.Contains(c.Refs, ref) && seen[ref] == 0
 	})
-	for _, ref := range c.Unstated {
-		r.unstated[ref] = true
-	}
+	mark(r.unstated, c.Unstated...)
 	return r, r.ask(ctx, ask)
 }
 
@@ -84,9 +82,7 @@ func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
 	if err := atLeast(more.Position, r.read.Position); err != nil {
 		return err
 	}
-	for _, ref := range refs {
-		r.refs[ref] = true
-	}
+	mark(r.refs, refs...)
 	for _, ref := range more.Absent {
 		if old := r.was[ref]; old != nil {
 			more.Findings = append(more.Findings, directory.Finding{Ref: ref, DN: old.DN, Label: old.Label(),

@@ -253,9 +253,7 @@ func (e *Engine) verify(ctx context.Context, run Run, v *view, r *Report) error 
 		return nil
 	}
 	told := map[directory.Ref]bool{}
-	for _, ref := range c.Refs {
-		told[ref] = true
-	}
+	mark(told, c.Refs...)
 	for _, g := range c.Gone {
 		told[g.Ref] = true
 	}
