@@ -146,9 +146,9 @@ func (c *compiler) compile(key, path, source string, want result) (expression, e
 func (c *compiler) explain(err error) string {
 	at, ok := errors.AsType[*file.Error](err)
 	if !ok {
-		return oneLine(err.Error())
+		return squeeze(err.Error())
 	}
-	msg := oneLine(at.Message)
+	msg := squeeze(at.Message)
 	if name, ok := strings.CutPrefix(msg, "unknown name "); ok {
 		if slices.Contains(unsteady, name) {
 			msg = name + " is not available: it does not give the same for the same entry"
@@ -174,8 +174,6 @@ func position(at *file.Error) string {
 	}
 	return fmt.Sprintf("column %d", at.Column+1)
 }
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // checkType refuses a result type that can never be what is wanted; what is known only when the expression runs is
 // checked then.

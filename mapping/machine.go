@@ -60,7 +60,7 @@ func (m *machine) run(e *expression) (out any, err error) {
 	}()
 	out, err = m.vm.Run(e.program, m.env)
 	if at, ok := errors.AsType[*file.Error](err); ok {
-		err = fmt.Errorf("%s: %s", position(at), oneLine(at.Message))
+		err = fmt.Errorf("%s: %s", position(at), squeeze(at.Message))
 	}
 	return out, err
 }

@@ -56,9 +56,9 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 	err := p.listWhole(ctx, list, func(r raw) {
 		var u deletedUser
 		anchor := ""
-		r.text("id", &u.id)
-		r.text("deletedDateTime", &u.since)
-		r.text("onPremisesImmutableId", &anchor)
+		take(r, "id", &u.id)
+		take(r, "deletedDateTime", &u.since)
+		take(r, "onPremisesImmutableId", &anchor)
 		if id, ours := decodeAnchor(anchor); ours && isObjectID(u.id) && u.since >= found[id].since {
 			found[id] = u
 		}

@@ -147,7 +147,7 @@ func (p *Provider) followFrom(ctx context.Context, op, from string, link *string
 		*pages++
 		for _, r := range page.Value {
 			id := ""
-			if r.text("id", &id); id == "" {
+			if take(r, "id", &id); id == "" {
 				return fault.Errorf(fault.Unavailable, "%s: the answer has an object without an id", op)
 			}
 			_, removed := r["@removed"]
@@ -212,7 +212,7 @@ func (g *group) mergeMembers(changes []raw) {
 	in := make(map[string]bool, len(changes))
 	for _, m := range changes {
 		id := ""
-		m.text("id", &id)
+		take(m, "id", &id)
 		_, removed := m["@removed"]
 		in[id] = !removed
 	}

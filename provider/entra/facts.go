@@ -114,9 +114,9 @@ func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
 func (p *Provider) listDomains(ctx context.Context) (names, unverified []string, err error) {
 	err = p.listWhole(ctx, []*item{get("domains.list", "/domains?$select=id,isVerified")}, func(r raw) {
 		name, verified := "", false
-		r.text("id", &name)
+		take(r, "id", &name)
 		name = strings.ToLower(name)
-		switch r.flag("isVerified", &verified); {
+		switch take(r, "isVerified", &verified); {
 		case name == "":
 		case verified:
 			names = append(names, name)
@@ -198,7 +198,7 @@ func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
 	var unknown []*item
 	err := a.p.finish(ctx, []*item{list}, func(r raw) {
 		id := ""
-		if r.text("id", &id); !isObjectID(id) {
+		if take(r, "id", &id); !isObjectID(id) {
 			return
 		}
 		active = append(active, id)
@@ -220,8 +220,8 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 	var groups []string
 	each := func(r raw) {
 		id, kind := "", ""
-		r.text("id", &id)
-		r.text("@odata.type", &kind)
+		take(r, "id", &id)
+		take(r, "@odata.type", &kind)
 		a.ids[id] = true
 		if strings.HasSuffix(kind, ".group") && isObjectID(id) {
 			groups = append(groups, id)

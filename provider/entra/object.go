@@ -101,22 +101,12 @@ func groupSelection(fields []string) string {
 // raw is the JSON of one object. A missing property is unchanged, and null is empty.
 type raw map[string]json.RawMessage
 
-func (r raw) text(name string, to *string) {
-	value, ok := r[name]
-	if !ok {
-		return
+// take reads a property that is present.
+func take[T string | bool](r raw, name string, to *T) {
+	if value, ok := r[name]; ok {
+		*to = *new(T)
+		_ = json.Unmarshal(value, to)
 	}
-	*to = ""
-	_ = json.Unmarshal(value, to)
-}
-
-func (r raw) flag(name string, to *bool) {
-	value, ok := r[name]
-	if !ok {
-		return
-	}
-	*to = false
-	_ = json.Unmarshal(value, to)
 }
 
 // fields reads mapped fields. Of an array it reads the first element.
@@ -133,12 +123,12 @@ func (r raw) fields(names []string, to *[]string) {
 			var parts raw
 			if value, ok := r[property]; ok && json.Unmarshal(value, &parts) == nil {
 				(*to)[i] = ""
-				parts.text(part, &(*to)[i])
+				take(parts, part, &(*to)[i])
 			}
 			continue
 		}
 		if !isList(name) {
-			r.text(name, &(*to)[i])
+			take(r, name, &(*to)[i])
 			continue
 		}
 		if value, ok := r[name]; ok {
@@ -158,14 +148,14 @@ func (r raw) manager(to *string) {
 		var one raw
 		_ = json.Unmarshal(value, &one)
 		*to = ""
-		one.text("id", to)
+		take(one, "id", to)
 	}
 	var changes []raw
 	_ = json.Unmarshal(r[managerField+"@delta"], &changes)
 	for _, removed := range []bool{true, false} { // One that came stands, whatever the order.
 		for _, m := range changes {
 			id := ""
-			m.text("id", &id)
+			take(m, "id", &id)
 			if _, is := m["@removed"]; is != removed {
 				continue
 			}
@@ -180,13 +170,13 @@ func (r raw) manager(to *string) {
 
 // merge copies the properties that are present to the user.
 func (u *user) merge(r raw, fields []string) {
-	r.text("id", &u.ID)
-	r.text("userPrincipalName", &u.UPN)
-	r.text("onPremisesImmutableId", &u.Anchor)
-	r.flag("onPremisesSyncEnabled", &u.Synced)
+	take(r, "id", &u.ID)
+	take(r, "userPrincipalName", &u.UPN)
+	take(r, "onPremisesImmutableId", &u.Anchor)
+	take(r, "onPremisesSyncEnabled", &u.Synced)
 	if _, ok := r["accountEnabled"]; ok {
 		enabled := false
-		r.flag("accountEnabled", &enabled)
+		take(r, "accountEnabled", &enabled)
 		u.Disabled = !enabled
 	}
 	r.fields(fields, &u.Fields)
@@ -194,12 +184,12 @@ func (u *user) merge(r raw, fields []string) {
 
 // merge copies the properties that are present, without members, to the group.
 func (g *group) merge(r raw, fields []string) {
-	r.text("id", &g.ID)
-	r.text("uniqueName", &g.Name)
-	r.text("mailNickname", &g.Nickname)
-	r.flag("isAssignableToRole", &g.Roles)
-	r.flag("onPremisesSyncEnabled", &g.Synced)
-	r.flag("mailEnabled", &g.Mail)
+	take(r, "id", &g.ID)
+	take(r, "uniqueName", &g.Name)
+	take(r, "mailNickname", &g.Nickname)
+	take(r, "isAssignableToRole", &g.Roles)
+	take(r, "onPremisesSyncEnabled", &g.Synced)
+	take(r, "mailEnabled", &g.Mail)
 	if value, ok := r["groupTypes"]; ok {
 		var types []string
 		_ = json.Unmarshal(value, &types)
@@ -211,9 +201,7 @@ func (g *group) merge(r raw, fields []string) {
 // readUser decodes one user from an answer.
 func (p *Provider) readUser(body json.RawMessage) (*user, bool) {
 	var r raw
-	if json.Unmarshal(body, &r) != nil {
-		return nil, false
-	}
+	_ = json.Unmarshal(body, &r) // What is no object has no id.
 	u := p.userOf(r)
 	return u, u.ID != ""
 }
@@ -227,9 +215,7 @@ func (p *Provider) userOf(r raw) *user {
 // readGroup decodes one group from an answer, without members.
 func (p *Provider) readGroup(body json.RawMessage) (*group, bool) {
 	var r raw
-	if json.Unmarshal(body, &r) != nil {
-		return nil, false
-	}
+	_ = json.Unmarshal(body, &r) // What is no object has no id.
 	g := p.groupOf(r)
 	return g, g.ID != ""
 }

@@ -259,7 +259,7 @@ func (p *Provider) listMembers(ctx context.Context, groups []string) (map[string
 	members := make([][]string, len(groups))
 	err := p.list(ctx, items, func(i int, r raw) {
 		id := ""
-		if r.text("id", &id); id != "" {
+		if take(r, "id", &id); id != "" {
 			members[i] = append(members[i], id)
 		}
 	})
