@@ -7,23 +7,16 @@ import (
 	"strings"
 
 	"rollcall/directory"
-	"rollcall/fault"
 )
 
 // Around implements source.Neighbours. Like Read it fails while a part is being written or was never completed. A
 // group above an entry has only those of its members that are read as well.
 func (r *Reader) Around(ctx context.Context, n directory.Neighbourhood) (directory.Snapshot, error) {
-	if len(r.parts) == 0 {
-		return directory.Snapshot{}, fault.Errorf(fault.Invalid, "the local directory has no sources")
-	}
-	before, err := r.glimpses(ctx)
+	before, err := r.begin(ctx)
 	if err != nil {
 		return directory.Snapshot{}, err
 	}
 	for i, p := range r.parts {
-		if err := before[i].ready(p); err != nil {
-			return directory.Snapshot{}, err
-		}
 		if before[i], err = p.indexed(ctx, before[i]); err != nil {
 			return directory.Snapshot{}, err
 		}
@@ -34,14 +27,11 @@ func (r *Reader) Around(ctx context.Context, n directory.Neighbourhood) (directo
 	if err != nil {
 		return directory.Snapshot{}, err
 	}
-	after, err := r.glimpses(ctx)
+	after, err := r.end(ctx, before)
 	if err != nil {
 		return directory.Snapshot{}, err
 	}
 	for i, p := range r.parts {
-		if err := before[i].same(p, after[i]); err != nil {
-			return directory.Snapshot{}, err
-		}
 		if err := p.stillIndexed(ctx, before[i], after[i]); err != nil {
 			return directory.Snapshot{}, err
 		}
@@ -224,10 +214,8 @@ func (w *walk) within(ctx context.Context, text string) error {
 		return nil
 	}
 	for _, p := range w.parts {
-		err := p.scan(ctx, p.keys.head, usersAtOnce, func(page []string) error {
-			for i := 0; i+1 < len(page); i += 2 {
-				w.heads[directory.Ref{Kind: directory.Group, ID: directory.ID(page[i])}] = true
-			}
+		err := p.each(ctx, p.keys.head, usersAtOnce, func(id, _ string) error {
+			w.heads[directory.Ref{Kind: directory.Group, ID: directory.ID(id)}] = true
 			return nil
 		})
 		if err != nil {

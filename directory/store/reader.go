@@ -33,19 +33,11 @@ func NewReader(parts ...*Part) *Reader {
 // finding and belongs to neither. It is not absent, and its owner cannot be determined. Versions are those that were
 // stored.
 func (r *Reader) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
-	if len(r.parts) == 0 {
-		return directory.Snapshot{}, fault.Errorf(fault.Invalid, "the local directory has no sources")
-	}
-	before, err := r.glimpses(ctx)
+	before, err := r.begin(ctx)
 	if err != nil {
 		return directory.Snapshot{}, err
 	}
 	shares := make([]share, len(r.parts))
-	for i, p := range r.parts {
-		if err := before[i].ready(p); err != nil {
-			return directory.Snapshot{}, err
-		}
-	}
 	for i, p := range r.parts {
 		if q.All() {
 			shares[i], err = p.everything(ctx)
@@ -56,20 +48,42 @@ func (r *Reader) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 			return directory.Snapshot{}, err
 		}
 	}
-	after, err := r.glimpses(ctx)
+	after, err := r.end(ctx, before)
 	if err != nil {
 		return directory.Snapshot{}, err
 	}
 	for i, p := range r.parts {
-		if err := before[i].same(p, after[i]); err != nil {
-			return directory.Snapshot{}, err
-		}
 		if n := before[i].users + before[i].groups; q.All() && before[i].seq == after[i].seq && len(shares[i].entries) != n {
 			return directory.Snapshot{}, p.damaged(fmt.Sprintf("%d entries are stored and %d can be read", n,
 				len(shares[i].entries)))
 		}
 	}
 	return merge(q, shares), nil
+}
+
+// begin returns a glimpse of each part. It fails where one of them cannot be read.
+func (r *Reader) begin(ctx context.Context) ([]*glimpse, error) {
+	if len(r.parts) == 0 {
+		return nil, fault.Errorf(fault.Invalid, "the local directory has no sources")
+	}
+	before, err := r.glimpses(ctx)
+	for i, p := range r.parts {
+		if err == nil {
+			err = before[i].ready(p)
+		}
+	}
+	return before, err
+}
+
+// end returns a glimpse of each part. It fails where one of them has changed.
+func (r *Reader) end(ctx context.Context, before []*glimpse) ([]*glimpse, error) {
+	after, err := r.glimpses(ctx)
+	for i, p := range r.parts {
+		if err == nil {
+			err = before[i].same(p, after[i])
+		}
+	}
+	return after, err
 }
 
 func (r *Reader) glimpses(ctx context.Context) ([]*glimpse, error) {
@@ -182,21 +196,16 @@ func (p *Part) departures(ctx context.Context) ([]directory.Departure, error) {
 
 // graves visits every tombstone, with the text that is stored.
 func (p *Part) graves(ctx context.Context, visit func(directory.Ref, *tombstone, string) error) error {
-	return p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
-		for i := 0; i+1 < len(page); i += 2 {
-			t, err := p.tombstone(page[i], page[i+1])
-			if err != nil {
-				return err
-			}
-			ref, err := refOf(page[i])
-			if err != nil {
-				return fault.New(fault.Internal, "local directory: tombstone", err)
-			}
-			if err := visit(ref, t, page[i+1]); err != nil {
-				return err
-			}
+	return p.each(ctx, p.keys.gone, usersAtOnce, func(name, text string) error {
+		t, err := p.tombstone(name, text)
+		if err != nil {
+			return err
 		}
-		return nil
+		ref, err := refOf(name)
+		if err != nil {
+			return fault.New(fault.Internal, "local directory: tombstone", err)
+		}
+		return visit(ref, t, text)
 	})
 }
 
@@ -229,6 +238,18 @@ func (p *Part) scan(ctx context.Context, key string, count int, visit func(page 
 			return nil
 		}
 	}
+}
+
+// each hands out all fields of a hash like scan, one by one.
+func (p *Part) each(ctx context.Context, key string, count int, visit func(field, value string) error) error {
+	return p.scan(ctx, key, count, func(page []string) error {
+		for i := 0; i+1 < len(page); i += 2 {
+			if err := visit(page[i], page[i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // texts returns the values of some fields of a hash, "" for one that is not there.
@@ -309,11 +330,9 @@ func (p *Part) loadSome(ctx context.Context, kind directory.Kind, refs []directo
 func (p *Part) Known(ctx context.Context) ([]directory.Ref, error) {
 	var refs []directory.Ref
 	for _, key := range []string{p.keys.gone, p.keys.digest} { // A present entry is the last word on its spelling.
-		err := p.scan(ctx, key, tokensAtOnce, func(page []string) error {
-			for i := 0; i+1 < len(page); i += 2 {
-				if ref, ok := plan.ParseRef(page[i]); ok {
-					refs = append(refs, ref)
-				}
+		err := p.each(ctx, key, tokensAtOnce, func(name, _ string) error {
+			if ref, ok := plan.ParseRef(name); ok {
+				refs = append(refs, ref)
 			}
 			return nil
 		})

@@ -107,17 +107,12 @@ func (b *builder) build(ctx context.Context) error {
 	}
 	for _, kind := range directory.Kinds {
 		d := b.decoder()
-		err := b.scan(ctx, b.keys.entries(kind), atOnce(kind), func(page []string) error {
-			for i := 0; i+1 < len(page); i += 2 {
-				e, err := d.decode(kind, page[i], page[i+1])
-				if err == nil {
-					err = b.entry(ctx, e)
-				}
-				if err != nil {
-					return err
-				}
+		err := b.each(ctx, b.keys.entries(kind), atOnce(kind), func(id, text string) error {
+			e, err := d.decode(kind, id, text)
+			if err == nil {
+				err = b.entry(ctx, e)
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return err

@@ -119,19 +119,16 @@ func (p *Part) all(ctx context.Context, q provider.Query) ([]plan.Object, error)
 	}
 	objects := make([]plan.Object, 0, min(int(known), len(q.Versions)))
 	var differ []directory.Ref
-	err = p.scan(ctx, p.keys.digest, tokensAtOnce, func(page []string) error {
-		for i := 0; i+1 < len(page); i += 2 {
-			o, same, err := p.object(page[i], page[i+1], q.Versions)
-			switch {
-			case err != nil:
-				return err
-			case same:
-				objects = append(objects, o)
-			default:
-				differ = append(differ, o.Ref)
-			}
+	err = p.each(ctx, p.keys.digest, tokensAtOnce, func(name, text string) error {
+		o, same, err := p.object(name, text, q.Versions)
+		switch {
+		case err != nil:
+		case same:
+			objects = append(objects, o)
+		default:
+			differ = append(differ, o.Ref)
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
