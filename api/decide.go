@@ -215,8 +215,8 @@ func (a *API) pins(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// countView is the response to a lift or an adoption, with the number of pins and decisions that it concerned.
-type countView struct {
+// Lifted is the response to a lift or an adoption, with the number of pins and decisions that it concerned.
+type Lifted struct {
 	Count int `json:"count"`
 }
 
@@ -231,21 +231,21 @@ func (a *API) lift(r *request) (answer, error) {
 	if n > 0 {
 		r.detail("pins", strconv.Itoa(n))
 	}
-	return ok(countView{n}), err
+	return ok(Lifted{n}), err
 }
 
-// keptView lists the decisions and pins of a container that are not trusted.
-type keptView struct {
+// Kept lists the decisions and pins of a container that are not trusted.
+type Kept struct {
 	// Digest identifies the list for an adoption.
 	Digest string `json:"digest"`
 	// Problem says why records may be missing that are not listed; empty for a list that is complete.
-	Problem string          `json:"problem"`
-	Count   int             `json:"count"`
-	Records []untrustedView `json:"records"`
+	Problem string       `json:"problem"`
+	Count   int          `json:"count"`
+	Records []KeptRecord `json:"records"`
 }
 
-// untrustedView is one record of the list.
-type untrustedView struct {
+// KeptRecord is one record of the list.
+type KeptRecord struct {
 	// Type is decision or pin. Entry names the entry as "user/<id>", and may be empty for a decision that is gone.
 	Type  string `json:"type"`
 	Entry string `json:"entry"`
@@ -259,12 +259,12 @@ type untrustedView struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-func newUntrustedView(u *decisions.Untrusted) untrustedView {
+func newKeptRecord(u *decisions.Untrusted) KeptRecord {
 	if u.Pin != (directory.Ref{}) {
-		return untrustedView{Type: "pin", Entry: u.Pin.String(), Label: u.Label, Problem: u.Problem}
+		return KeptRecord{Type: "pin", Entry: u.Pin.String(), Label: u.Label, Problem: u.Problem}
 	}
 	d := &u.Decision
-	return untrustedView{Type: "decision", Entry: d.ID, Label: u.Label, Problem: u.Problem, Verdict: d.Verdict,
+	return KeptRecord{Type: "decision", Entry: d.ID, Label: u.Label, Problem: u.Problem, Verdict: d.Verdict,
 		Op: d.Op, By: d.By, Fingerprint: d.Fingerprint}
 }
 
@@ -278,9 +278,9 @@ func (a *API) kept(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view := keptView{Digest: k.Digest, Problem: k.Broken, Count: len(k.Untrusted), Records: []untrustedView{}}
+	view := Kept{Digest: k.Digest, Problem: k.Broken, Count: len(k.Untrusted), Records: []KeptRecord{}}
 	for i := range k.Untrusted[from:to] {
-		view.Records = append(view.Records, newUntrustedView(&k.Untrusted[from+i]))
+		view.Records = append(view.Records, newKeptRecord(&k.Untrusted[from+i]))
 	}
 	return ok(view), nil
 }
@@ -291,5 +291,5 @@ func (a *API) adopt(r *request) (answer, error) {
 	if err == nil {
 		r.detail("records", strconv.Itoa(n))
 	}
-	return ok(countView{n}), err
+	return ok(Lifted{n}), err
 }

@@ -16,19 +16,19 @@ import (
 	"rollcall/plan"
 )
 
-// orderView is an order to leave.
-type orderView struct {
+// Order is an order to leave.
+type Order struct {
 	ID     string `json:"id"`
 	Label  string `json:"label"`
 	Source string `json:"source"`
 	By     string `json:"by"`
 	At     stamp  `json:"at"`
 	// Providers are those that it was given for. It is left out where an older version gave the order.
-	Providers []orderAt `json:"providers,omitempty"`
+	Providers []OrderAt `json:"providers,omitempty"`
 }
 
-// orderAt is an order at one provider.
-type orderAt struct {
+// OrderAt is an order at one provider.
+type OrderAt struct {
 	Container container.ID `json:"container"`
 	// State is stands, or ended where the directory agrees.
 	State string `json:"state"`
@@ -36,10 +36,10 @@ type orderAt struct {
 	Confirmed *stamp `json:"confirmed"`
 }
 
-func newOrderView(o plan.Order) orderView {
-	v := orderView{ID: string(o.ID), Label: o.Label, Source: o.Source, By: o.By, At: stamp(o.At)}
+func newOrder(o plan.Order) Order {
+	v := Order{ID: string(o.ID), Label: o.Label, Source: o.Source, By: o.By, At: stamp(o.At)}
 	for _, c := range o.Providers {
-		at := orderAt{Container: c, State: "stands"}
+		at := OrderAt{Container: c, State: "stands"}
 		if slices.Contains(o.Agreed, c) {
 			at.State = "ended"
 		}
@@ -49,7 +49,7 @@ func newOrderView(o plan.Order) orderView {
 }
 
 // confirm adds when the tenants confirmed.
-func (a *API) confirm(ctx context.Context, orders []plan.Order, views []orderView) error {
+func (a *API) confirm(ctx context.Context, orders []plan.Order, views []Order) error {
 	entries := map[container.ID][]string{}
 	for _, o := range orders {
 		for _, c := range o.Providers {
@@ -71,9 +71,9 @@ func (a *API) confirm(ctx context.Context, orders []plan.Order, views []orderVie
 	return nil
 }
 
-// leaveView is the response to an order, or to its end. Jobs carry it out, one at each provider.
-type leaveView struct {
-	Order orderView  `json:"order"`
+// Ordered is the response to an order, or to its end. Jobs carry it out, one at each provider.
+type Ordered struct {
+	Order Order      `json:"order"`
 	Jobs  []LeaveJob `json:"jobs"`
 }
 
@@ -85,9 +85,9 @@ type LeaveJob struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// ordersView lists the orders that stand.
-type ordersView struct {
-	Orders []orderView `json:"orders"`
+// Orders lists the orders that stand.
+type Orders struct {
+	Orders []Order `json:"orders"`
 }
 
 // leaves lists the orders that stand.
@@ -99,9 +99,9 @@ func (a *API) leaves(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := ordersView{make([]orderView, 0, len(orders.Leave))}
+	out := Orders{make([]Order, 0, len(orders.Leave))}
 	for _, o := range orders.Leave {
-		out.Orders = append(out.Orders, newOrderView(o))
+		out.Orders = append(out.Orders, newOrder(o))
 	}
 	return ok(out), a.confirm(r.Context(), orders.Leave, out.Orders)
 }
@@ -169,7 +169,7 @@ func (do ordering) handle(r *request) (answer, error) {
 	if o.ID != "" {
 		r.detail("object", o.Ref.String())
 	}
-	return answer{status: http.StatusAccepted, body: leaveView{newOrderView(o), jobs}}, err
+	return answer{status: http.StatusAccepted, body: Ordered{newOrder(o), jobs}}, err
 }
 
 // Leave orders that the user of a text leaves. Each provider suspends the account at once. No run lifts the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/api"
 	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/plan"
@@ -274,7 +275,7 @@ remembers what was there, and holds everything destructive until then.`,
 }
 
 // untrusted lists the records.
-func (r *remote) untrusted(name container.ID, kept client.Kept) error {
+func (r *remote) untrusted(name container.ID, kept api.Kept) error {
 	if kept.Problem != "" {
 		fmt.Fprintf(r.stdout, "%s: %s\n", name, cell(kept.Problem))
 	}

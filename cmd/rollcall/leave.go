@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/api"
 	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/status"
@@ -62,13 +63,13 @@ func (r *remote) orders(ctx context.Context) error {
 	}
 	t := newTable(r.stdout, "PERSON", "ID", "SOURCE", "ORDERED", "BY", "AT")
 	for _, o := range a.Value.Orders {
-		t.row(o.Label, o.ID, o.Source, r.moment(o.At), o.By, r.places(o))
+		t.row(o.Label, o.ID, o.Source, r.moment(o.At.Time()), o.By, r.places(o))
 	}
 	return t.flush()
 }
 
 // places says at which providers an order stands, and which of them have confirmed it.
-func (r *remote) places(o client.Order) string {
+func (r *remote) places(o api.Order) string {
 	out := make([]string, 0, len(o.Providers))
 	for _, at := range o.Providers {
 		text := string(at.Container)
@@ -76,7 +77,7 @@ func (r *remote) places(o client.Order) string {
 		case at.State == "ended":
 			text += " (ended)"
 		case at.Confirmed != nil:
-			text += " (confirmed " + r.moment(*at.Confirmed) + ")"
+			text += " (confirmed " + r.moment(at.Confirmed.Time()) + ")"
 		}
 		out = append(out, text)
 	}
@@ -84,7 +85,7 @@ func (r *remote) places(o client.Order) string {
 }
 
 // confirmed waits for the jobs and prints what each tenant confirmed.
-func (r *remote) confirmed(ctx context.Context, o client.Ordered, lift bool) error {
+func (r *remote) confirmed(ctx context.Context, o api.Ordered, lift bool) error {
 	what := "has to leave, until the directory agrees or rollcall leave --lift"
 	if lift {
 		what = "is no longer under an order; the directory decides"

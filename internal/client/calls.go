@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rollcall/api"
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/explain"
@@ -231,38 +232,38 @@ func (c *Client) Pins(ctx context.Context, name container.ID, offset, limit int)
 }
 
 // Lift ends pins, those of the entries or, without any, all.
-func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) (Answer[Lifted], error) {
+func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) (Answer[api.Lifted], error) {
 	body := map[string]any{}
 	if len(entries) > 0 {
 		body["entries"] = entries
 	}
-	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/pins/lift/", body, callTime)
+	a, err := post[api.Lifted](ctx, c, pathOf(name)+"sync/pins/lift/", body, callTime)
 	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
 
 // Kept lists the decisions and pins that are not trusted.
-func (c *Client) Kept(ctx context.Context, name container.ID) (Answer[Kept], error) {
-	return of[Kept](ctx, c, name, http.MethodGet, "sync/decisions/", nil)
+func (c *Client) Kept(ctx context.Context, name container.ID) (Answer[api.Kept], error) {
+	return of[api.Kept](ctx, c, name, http.MethodGet, "sync/decisions/", nil)
 }
 
 // Adopt signs the decisions and pins of a list.
-func (c *Client) Adopt(ctx context.Context, name container.ID, digest string) (Answer[Lifted], error) {
-	return of[Lifted](ctx, c, name, http.MethodPost, "sync/decisions/"+url.PathEscape(digest)+"/adopt/", nil)
+func (c *Client) Adopt(ctx context.Context, name container.ID, digest string) (Answer[api.Lifted], error) {
+	return of[api.Lifted](ctx, c, name, http.MethodPost, "sync/decisions/"+url.PathEscape(digest)+"/adopt/", nil)
 }
 
 // Leave orders that a user leaves or, with lift, ends that order. Jobs carry it out.
-func (c *Client) Leave(ctx context.Context, entry string, lift bool) (Answer[Ordered], error) {
+func (c *Client) Leave(ctx context.Context, entry string, lift bool) (Answer[api.Ordered], error) {
 	path := "/leave/"
 	if lift {
 		path += "lift/"
 	}
-	a, err := post[Ordered](ctx, c, path, map[string]string{"entry": entry}, explainTime)
+	a, err := post[api.Ordered](ctx, c, path, map[string]string{"entry": entry}, explainTime)
 	return a, missing(err, "%s has no orders to leave: it is an older version of the API", c.address)
 }
 
 // Leaves returns the orders to leave that stand.
-func (c *Client) Leaves(ctx context.Context) (Answer[Orders], error) {
-	a, err := get[Orders](ctx, c, "/leave/orders/", nil)
+func (c *Client) Leaves(ctx context.Context) (Answer[api.Orders], error) {
+	a, err := get[api.Orders](ctx, c, "/leave/orders/", nil)
 	return a, missing(err, "%s has no orders to leave: it is an older version of the API", c.address)
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/internal/client"
+	"rollcall/api"
 	"rollcall/internal/slapdtest"
 	"rollcall/internal/testclock"
 	"rollcall/provider/scim/elimitytest"
@@ -28,7 +28,7 @@ func TestLeaveAtAScimTenant(t *testing.T) {
 	}
 	inactive(0)
 	code, data := w.call(http.MethodPost, "/leave/", `{"entry":"`+slapdtest.UUID(7)+`"}`)
-	var ordered client.Ordered
+	var ordered api.Ordered
 	if w.decode(data, &ordered); code != http.StatusAccepted || ordered.Order.ID != slapdtest.UUID(7) {
 		t.Fatalf("the order = %d %s, want 202", code, data)
 	}
