@@ -6,7 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"rollcall/directory"
+	"rollcall/fault"
 )
 
 // Around implements source.Neighbours. Like Read it fails while a part is being written or was never completed. A
@@ -39,6 +42,40 @@ func (r *Reader) Around(ctx context.Context, n directory.Neighbourhood) (directo
 	s := merge(directory.Query{Refs: n.Refs}, shares)
 	s.Partial = true
 	return s, nil
+}
+
+// begin returns a glimpse of each part. It fails where one of them cannot be read.
+func (r *Reader) begin(ctx context.Context) ([]*glimpse, error) {
+	if len(r.parts) == 0 {
+		return nil, fault.Errorf(fault.Invalid, "the local directory has no sources")
+	}
+	before, err := r.glimpses(ctx)
+	for i, p := range r.parts {
+		if err == nil {
+			err = before[i].ready(p)
+		}
+	}
+	return before, err
+}
+
+// end returns a glimpse of each part. It fails where one of them has changed.
+func (r *Reader) end(ctx context.Context, before []*glimpse) ([]*glimpse, error) {
+	after, err := r.glimpses(ctx)
+	for i, p := range r.parts {
+		if err == nil {
+			err = before[i].same(p, after[i])
+		}
+	}
+	return after, err
+}
+
+func (r *Reader) glimpses(ctx context.Context) ([]*glimpse, error) {
+	out := make([]*glimpse, len(r.parts))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range r.parts {
+		g.Go(func() (err error) { out[i], err = p.glimpse(ctx); return err })
+	}
+	return out, g.Wait()
 }
 
 // walk gathers a neighbourhood.

@@ -61,40 +61,6 @@ func (r *Reader) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 	return merge(q, shares), nil
 }
 
-// begin returns a glimpse of each part. It fails where one of them cannot be read.
-func (r *Reader) begin(ctx context.Context) ([]*glimpse, error) {
-	if len(r.parts) == 0 {
-		return nil, fault.Errorf(fault.Invalid, "the local directory has no sources")
-	}
-	before, err := r.glimpses(ctx)
-	for i, p := range r.parts {
-		if err == nil {
-			err = before[i].ready(p)
-		}
-	}
-	return before, err
-}
-
-// end returns a glimpse of each part. It fails where one of them has changed.
-func (r *Reader) end(ctx context.Context, before []*glimpse) ([]*glimpse, error) {
-	after, err := r.glimpses(ctx)
-	for i, p := range r.parts {
-		if err == nil {
-			err = before[i].same(p, after[i])
-		}
-	}
-	return after, err
-}
-
-func (r *Reader) glimpses(ctx context.Context) ([]*glimpse, error) {
-	out := make([]*glimpse, len(r.parts))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, p := range r.parts {
-		g.Go(func() (err error) { out[i], err = p.glimpse(ctx); return err })
-	}
-	return out, g.Wait()
-}
-
 // share is what one part answers.
 type share struct {
 	entries  []*stored // sorted by Ref
