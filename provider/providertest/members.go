@@ -88,9 +88,9 @@ func testConfirmedMembers(t *testing.T, s *session) {
 	}
 }
 
-func (s *session) lookUp(l provider.Lookup) plan.State {
+func (s *session) lookUp(l ...provider.Lookup) plan.State {
 	s.t.Helper()
-	q := provider.Query{Lookups: []provider.Lookup{l}, Known: s.links, Groups: s.confirmed, Now: s.Now()}
+	q := provider.Query{Lookups: l, Known: s.links, Groups: s.confirmed, Now: s.Now()}
 	state, err := s.Provider.Read(s.t.Context(), q)
 	if err != nil {
 		s.t.Fatalf("Read(%+v) = %v", l, err)
@@ -176,6 +176,22 @@ func testLookupMemberships(t *testing.T, s *session) {
 	}
 	if len(p.Changes) != 2 || !does(plan.AddMember) || !does(plan.RemoveMember) {
 		t.Errorf("the plan for one user:\n%s\nwant one membership added and one removed", ops(p))
+	}
+	// Two users of one group are both its members. With the lookup of the group, at either end, it has all of its own.
+	in1, in2 := provider.Lookup{Ref: ann, RemoteID: user, Groups: refs},
+		provider.Lookup{Ref: bob, RemoteID: s.links[bob].RemoteID, Groups: refs}
+	whole, both := provider.Lookup{Ref: staff.Ref, RemoteID: refs[0].RemoteID}, []string{user, in2.RemoteID}
+	slices.Sort(both)
+	for _, lookups := range [][]provider.Lookup{{in1, in2}, {in1, in2, whole}, {whole, in1}, {in1, whole}} {
+		o := pick(t, s.lookUp(lookups...), refs[0].RemoteID)
+		if !slices.Equal(o.Members, both) {
+			t.Errorf("members of a group by %d lookups = %v, want %v", len(lookups), o.Members, both)
+		}
+		if slices.ContainsFunc(lookups, func(l provider.Lookup) bool { return l.Ref == staff.Ref }) &&
+			(!o.Listed || o.Size != 0 || len(o.Fields) == 0) {
+			t.Errorf("a group by its own lookup and that of a member: listed %t, %d members in all, fields %v", o.Listed,
+				o.Size, o.Fields)
+		}
 	}
 	// A lookup of a group reads its members.
 	state = s.lookUp(provider.Lookup{Ref: staff.Ref, RemoteID: refs[0].RemoteID})

@@ -308,7 +308,7 @@ func SetMembers(o *plan.Object, name string, members []string, found bool, err e
 		o.ReadOnly = fmt.Sprintf("the members of group %s are not found; it is new, or was deleted moments ago", name)
 	}
 	o.Unreadable = o.Unreadable || o.ReadOnly != ""
-	o.Members, o.Listed = members, !o.Unreadable
+	o.Members, o.Size, o.Listed = members, 0, !o.Unreadable
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ type State struct {
 	anchored map[directory.Ref]bool
 }
 
-// Add stores an object unless it is there, and returns its index.
+// Add stores an object unless it is there, and returns its index. What lookups read of one group is joined.
 func (s *State) Add(o plan.Object) int { return s.put(o, false) }
 
 // Replace stores an object, in place of what was read of it before.
@@ -43,8 +44,28 @@ func (s *State) put(o plan.Object, replace bool) int {
 		s.Objects = append(s.Objects, o)
 	} else if replace {
 		s.Objects[i] = o
+	} else if o.Kind == directory.Group {
+		s.Objects[i] = joined(s.Objects[i], o)
 	}
 	return i
+}
+
+// joined returns what two lookups read of one group. The lookup of a user has the group with that user alone, or
+// without members; the lookup of the group has all of its members and fields.
+func joined(a, b plan.Object) plan.Object {
+	switch {
+	case a.Listed:
+		return a
+	case b.Listed:
+		return b
+	case len(a.Fields) == 0:
+		a, b = b, a
+	}
+	a.Members = slices.Concat(a.Members, b.Members)
+	slices.Sort(a.Members)
+	a.Members, a.Size = slices.Compact(a.Members), max(a.Size, b.Size)
+	a.Unreadable, a.ReadOnly = a.Unreadable || b.Unreadable, cmp.Or(a.ReadOnly, b.ReadOnly)
+	return a
 }
 
 // AddMemberships stores the groups of a lookup. in has those with the user by their remote ids. The others are stored
