@@ -96,7 +96,8 @@ func referred(d *plan.Desired, name string) ([]string, error) {
 			}
 		}
 	}
-	return nil, errors.New("the address of the other entry is not known, or it is disabled: the account keeps what it has")
+	return nil, errors.New("the address of the other entry is not known, or it is held or disabled: " +
+		"the account keeps what it has")
 }
 
 // neighbours finds the accounts to which DNs lead.
@@ -109,8 +110,9 @@ type neighbours struct {
 	desired []plan.Desired
 }
 
-// resolve returns the address of the account of an entry. It is not known where the entry cannot be used, is disabled,
-// or was not read. The field then keeps the value that it has. An entry without an account has no address.
+// resolve returns the address of the account of an entry. It is not known where the entry is disabled, cannot be
+// used or mapped, or was not read. The field then keeps the value that it has. An entry without an account has no
+// address.
 func (n *neighbours) resolve(source, dn string) (address string, known bool) {
 	key := DNKey(dn)
 	at, ok := n.found[[2]string{source, key}]
@@ -124,7 +126,7 @@ func (n *neighbours) resolve(source, dn string) (address string, known bool) {
 	if d.Address == "" {
 		return "", d.Held == plan.NoAddress || d.Held == plan.ForeignDomain
 	}
-	return d.Address, d.Active
+	return d.Address, d.Active && d.Held != plan.BadMapping
 }
 
 // references fills in the fields that depend on other entries. places has the place of each entry in the desired

@@ -44,6 +44,8 @@ func TestAddressOf(t *testing.T) {
 		{name: "in another domain", manager: "uid=boss" + people, others: []directory.Entry{foreign}},
 		{name: "disabled", manager: "uid=boss" + people, others: []directory.Entry{disabled(user("boss"))},
 			want: "unchanged"},
+		{name: "without a required field", manager: "uid=boss" + people, want: "unchanged",
+			others: []directory.Entry{without(user("boss"), "givenName")}},
 		{name: "illegal address", manager: "uid=boss" + people, want: "unchanged",
 			others: []directory.Entry{with(user("boss"), "mail", "b\u202eoss@example.com")}},
 		{name: "unreadable", manager: "uid=boss" + people, want: "unchanged",
