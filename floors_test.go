@@ -112,8 +112,8 @@ var bare = []string{
 
 // forTests may be imported by tests only.
 var forTests = []string{
-	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest",
-	"internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest",
+	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/sambatest",
+	"internal/slapdtest", "internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest", "simulator/scim/rfctest",
 	"simulator/wiretest",
 }
@@ -124,7 +124,7 @@ var owners = map[string][]string{
 	"github.com/hibiken/asynqmon":          {"internal/dashboard"},
 	"github.com/chromedp":                  {}, // a browser, for a test
 	"google.golang.org/api":                {"provider/googleworkspace"},
-	"github.com/go-ldap":                   {"source/ldap", "internal/slapdtest"},
+	"github.com/go-ldap":                   {"source/ldap", "internal/slapdtest", "internal/sambatest"},
 	"github.com/go-asn1-ber":               {"source/ldap"},
 	"github.com/expr-lang/expr":            {"mapping"},
 	"github.com/Azure":                     {"provider/entra"},

@@ -13,15 +13,16 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/sambatest"
 	"rollcall/internal/secret"
 	"rollcall/source/ldap"
 )
 
 // domain fills an Active Directory domain and returns a configuration for it.
-func domain(t *testing.T) (*sambaDomain, ldap.Config) {
+func domain(t *testing.T) (*sambatest.Domain, ldap.Config) {
 	t.Helper()
-	d := startSamba(t)
-	people, alumni := "OU=People,"+sambaBase, "OU=Alumni,"+sambaBase
+	d := sambatest.Start(t)
+	people, alumni := "OU=People,"+sambatest.Base, "OU=Alumni,"+sambatest.Base
 	d.Add(t, people, "objectClass", "organizationalUnit")
 	d.Add(t, alumni, "objectClass", "organizationalUnit")
 	// 544 is a normal account that needs no password; 2 more disables it.
@@ -38,8 +39,8 @@ func domain(t *testing.T) (*sambaDomain, ldap.Config) {
 	d.Add(t, "CN=All,"+people, "objectClass", "group", "sAMAccountName", "all", "member", "CN=Staff,"+people, "member",
 		"CN=Carl,"+people)
 	c := ldap.DefaultConfig()
-	c.Slug, c.ServerURI, c.BaseDN = "ad", d.URL, sambaBase
-	c.BindCN, c.BindPasswordFile = sambaAdministrator, secret.File(d.PasswordFile)
+	c.Slug, c.ServerURI, c.BaseDN = "ad", d.URL, sambatest.Base
+	c.BindCN, c.BindPasswordFile = sambatest.Administrator, secret.File(d.PasswordFile)
 	c.ObjectUniquenessField, c.UserObjectFilter, c.GroupObjectFilter = "objectGUID",
 		"(&(objectCategory=person)(objectClass=user))", "(objectClass=group)"
 	c.PageSize = 7
@@ -78,7 +79,7 @@ func TestActiveDirectory(t *testing.T) {
 		t.Errorf("referrals %q, findings %v, doubts %v, want referrals alone", snap.Referrals, snap.Findings, snap.Doubts)
 	}
 
-	d.Rename(t, "CN=Ada King,OU=People,"+sambaBase, "CN=Ada Lovelace", "OU=Alumni,"+sambaBase)
+	d.Rename(t, "CN=Ada King,OU=People,"+sambatest.Base, "CN=Ada Lovelace", "OU=Alumni,"+sambatest.Base)
 	again := read(t, s, ada.Ref(), staff.Ref(), directory.Ref{Kind: directory.User, ID: staff.ID})
 	if len(again.Entries) != 2 || !strings.Contains(again.Entries[0].DN, "Lovelace") ||
 		!cmp.Equal(again.Entries[1].Members, staff.Members) {
@@ -121,7 +122,7 @@ func TestActiveDirectory(t *testing.T) {
 		"is written for another family of servers and finds 0 users; on Active Directory") {
 		t.Errorf("Check() = %v, want the filter of another family named", err)
 	}
-	c.BindCN = "Nobody@" + sambaRealm
+	c.BindCN = "Nobody@" + sambatest.Realm
 	refuse(t, open(t, c), fault.Denied)
 	c.BindCN, c.BindPasswordFile = "", ""
 	refuse(t, open(t, c), fault.Denied)
@@ -133,7 +134,7 @@ func TestMembersRaiseUSNChanged(t *testing.T) {
 	t.Parallel()
 	d, _ := domain(t)
 	conn := d.Conn(t)
-	staff, carl := "CN=Staff,OU=People,"+sambaBase, "CN=Carl,OU=People,"+sambaBase
+	staff, carl := "CN=Staff,OU=People,"+sambatest.Base, "CN=Carl,OU=People,"+sambatest.Base
 	number := func() string {
 		got, err := conn.Search(server.NewSearchRequest(staff, server.ScopeBaseObject, server.NeverDerefAliases, 0, 0, false,
 			"(objectClass=*)", []string{"uSNChanged"}, nil))

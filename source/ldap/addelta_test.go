@@ -13,25 +13,26 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"rollcall/directory"
+	"rollcall/internal/sambatest"
 	"rollcall/internal/secret"
 	"rollcall/source"
 	"rollcall/source/ldap"
 )
 
 // domainConfig reads the people and teams below OU=staff.
-func domainConfig(d *sambaDomain) ldap.Config {
+func domainConfig(d *sambatest.Domain) ldap.Config {
 	c := ldap.PresetConfig(ldap.PresetActiveDirectory)
-	c.Slug, c.ServerURI, c.BaseDN = "corp", d.URL, "OU=staff,"+sambaBase
-	c.BindCN, c.BindPasswordFile = sambaAdministrator, secret.File(d.PasswordFile)
+	c.Slug, c.ServerURI, c.BaseDN = "corp", d.URL, "OU=staff,"+sambatest.Base
+	c.BindCN, c.BindPasswordFile = sambatest.Administrator, secret.File(d.PasswordFile)
 	return c
 }
 
-func addUser(t *testing.T, d *sambaDomain, name, parent string) {
+func addUser(t *testing.T, d *sambatest.Domain, name, parent string) {
 	t.Helper()
 	d.Add(t, "CN="+name+","+parent, "objectClass", "user", "sAMAccountName", name, "userAccountControl", "544")
 }
 
-func set(t *testing.T, d *sambaDomain, dn, name string, values ...string) {
+func set(t *testing.T, d *sambatest.Domain, dn, name string, values ...string) {
 	t.Helper()
 	req := goldap.NewModifyRequest(dn, nil)
 	req.Replace(name, values)
@@ -41,11 +42,11 @@ func set(t *testing.T, d *sambaDomain, dn, name string, values ...string) {
 }
 
 // staff is a domain with four people and a team, and returns their refs by login name.
-func staff(t *testing.T) (*sambaDomain, map[string]directory.Ref) {
+func staff(t *testing.T) (*sambatest.Domain, map[string]directory.Ref) {
 	t.Helper()
-	d := startSamba(t)
-	ou := "OU=staff," + sambaBase
-	for _, dn := range []string{ou, "OU=old," + ou, "OU=elsewhere," + sambaBase} {
+	d := sambatest.Start(t)
+	ou := "OU=staff," + sambatest.Base
+	for _, dn := range []string{ou, "OU=old," + ou, "OU=elsewhere," + sambatest.Base} {
 		d.Add(t, dn, "objectClass", "organizationalUnit")
 	}
 	for _, name := range []string{"ada", "bob", "cyd", "eve"} {
@@ -65,7 +66,7 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 	t.Parallel()
 	d, refs := staff(t)
 	s := open(t, domainConfig(d))
-	ou := "OU=staff," + sambaBase
+	ou := "OU=staff," + sambatest.Base
 	at := start(t, s)
 	for _, step := range []struct {
 		name string
@@ -79,7 +80,7 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 			refs: []string{"ada"}},
 		{name: "an attribute that is not read", do: func() { set(t, d, "CN=ada,"+ou, "info", "x") }},
 		{name: "members", do: func() { set(t, d, "CN=team,"+ou, "member", "CN=ada,"+ou) }, refs: []string{"team"}},
-		{name: "a move out of the base", do: func() { d.Rename(t, "CN=bob,"+ou, "CN=bob", "OU=elsewhere,"+sambaBase) },
+		{name: "a move out of the base", do: func() { d.Rename(t, "CN=bob,"+ou, "CN=bob", "OU=elsewhere,"+sambatest.Base) },
 			ref:  "bob",
 			gone: "is at CN=bob,OU=elsewhere"},
 		{name: "a deletion", do: func() {
@@ -107,7 +108,7 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 		}
 		at = got.Next
 	}
-	d.Rename(t, "OU=new,"+ou, "OU=new", "OU=elsewhere,"+sambaBase)
+	d.Rename(t, "OU=new,"+ou, "OU=new", "OU=elsewhere,"+sambatest.Base)
 	if got := follow(t, s, at); !strings.Contains(got.Whole, "may have left the base") {
 		t.Errorf("after a unit left the base: %+v, want a full read", got)
 	}
@@ -117,11 +118,11 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 func TestOrdinaryAccountProvesNoDeletion(t *testing.T) {
 	t.Parallel()
 	d, refs := staff(t)
-	ou := "OU=staff," + sambaBase
-	addUser(t, d, "reader", "OU=elsewhere,"+sambaBase)
+	ou := "OU=staff," + sambatest.Base
+	addUser(t, d, "reader", "OU=elsewhere,"+sambatest.Base)
 	d.SetPassword(t, "reader")
 	c := domainConfig(d)
-	c.BindCN = "reader@" + sambaRealm
+	c.BindCN = "reader@" + sambatest.Realm
 	s := open(t, c)
 	first := follow(t, s, source.Cursor{})
 	if !slices.ContainsFunc(first.Notes, func(n string) bool { return strings.Contains(n, "sees no deleted object") }) {
@@ -147,7 +148,7 @@ func TestAccountThatExpires(t *testing.T) {
 	}
 	expires := func(name string, in time.Duration) {
 		ticks := (now.Add(in).Unix() + 11_644_473_600) * 10_000_000
-		set(t, d, "CN="+name+",OU=staff,"+sambaBase, "accountExpires", fmt.Sprint(ticks))
+		set(t, d, "CN="+name+",OU=staff,"+sambatest.Base, "accountExpires", fmt.Sprint(ticks))
 	}
 	expires("ada", time.Hour)
 	at := start(t, s)
@@ -176,7 +177,7 @@ func TestDoubtsOfActiveDirectory(t *testing.T) {
 	restored, garbled := at, at
 	restored.Position.Seen = map[string]string{at.Position.Server: "99999999"}
 	garbled.Cookie = []byte("nonsense")
-	set(t, d, "CN=ada,OU=staff,"+sambaBase, "userAccountControl", "546")
+	set(t, d, "CN=ada,OU=staff,"+sambatest.Base, "userAccountControl", "546")
 	for want, since := range map[string]source.Cursor{"older": restored, "cookie": garbled} {
 		if got := follow(t, s, since); !strings.Contains(got.Whole, want) || got.Next.IsZero() {
 			t.Errorf("Changes() = %+v, want a full read because of %q", got, want)

@@ -12,16 +12,17 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"rollcall/directory"
+	"rollcall/internal/sambatest"
 	"rollcall/source"
 	"rollcall/source/ldap"
 )
 
 // shortest returns the source that the documentation gives for Active Directory: a preset, the server, and who binds.
-func shortest(t *testing.T, d *sambaDomain) ldap.Config {
+func shortest(t *testing.T, d *sambatest.Domain) ldap.Config {
 	t.Helper()
 	var c ldap.Config
 	text := fmt.Sprintf("slug: ad\npreset: active_directory\nserver_uri: %s\nbind_cn: %s\nbind_password_file: %s\n",
-		d.URL, sambaAdministrator, d.PasswordFile)
+		d.URL, sambatest.Administrator, d.PasswordFile)
 	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +33,8 @@ func shortest(t *testing.T, d *sambaDomain) ldap.Config {
 // else, wherever they are; who has a group as primary group is its member.
 func TestPresetOfActiveDirectory(t *testing.T) {
 	t.Parallel()
-	d := startSamba(t)
-	office := "OU=Office," + sambaBase
+	d := sambatest.Start(t)
+	office := "OU=Office," + sambatest.Base
 	d.Add(t, office, "objectClass", "organizationalUnit")
 	add := func(cn, class string, more ...string) string {
 		dn := "CN=" + cn + "," + office
@@ -49,12 +50,12 @@ func TestPresetOfActiveDirectory(t *testing.T) {
 	add("PC1", "computer", "sAMAccountName", "PC1$", "userAccountControl", "4096")
 	add("Robot", "msDS-GroupManagedServiceAccount", "sAMAccountName", "robot$", "msDS-ManagedPasswordInterval", "30")
 	staff := add("Staff Basel", "group", "sAMAccountName", "staff-basel", "groupType", "-2147483646", "member", worker)
-	d.Add(t, "CN=Team,CN=Users,"+sambaBase, "objectClass", "group", "sAMAccountName", "team",
-		"member", staff, "member", "CN=Law Firm,"+office, "member", "CN=Domain Users,CN=Users,"+sambaBase)
+	d.Add(t, "CN=Team,CN=Users,"+sambatest.Base, "objectClass", "group", "sAMAccountName", "team",
+		"member", staff, "member", "CN=Law Firm,"+office, "member", "CN=Domain Users,CN=Users,"+sambatest.Base)
 	d.MakePrimary(t, staff, worker)
 
 	if name, bases, err := ldap.Detect(t.Context(), shortest(t, d)); name != "active_directory" ||
-		!slices.Equal(bases, []string{sambaBase}) || err != nil {
+		!slices.Equal(bases, []string{sambatest.Base}) || err != nil {
 		t.Errorf("Detect() = %q, %q, %v, want the preset and the base of the domain", name, bases, err)
 	}
 	s := open(t, shortest(t, d))

@@ -1,6 +1,5 @@
-//go:build samba
-
-package ldap_test
+// Package sambatest runs a real domain controller of Active Directory: Samba's.
+package sambatest
 
 import (
 	"bytes"
@@ -22,19 +21,19 @@ import (
 
 // Names of the domain that every test gets.
 const (
-	sambaRealm         = "AD.EXAMPLE.TEST"
-	sambaBase          = "DC=ad,DC=example,DC=test"
-	sambaAdministrator = "Administrator@" + sambaRealm
-	sambaPassword      = "Passw0rd.123"
+	Realm         = "AD.EXAMPLE.TEST"
+	Base          = "DC=ad,DC=example,DC=test"
+	Administrator = "Administrator@" + Realm
+	Password      = "Passw0rd.123"
 )
 
-const installSamba = "install Samba's domain controller (Debian and Ubuntu: apt-get install --no-install-recommends " +
+const install = "install Samba's domain controller (Debian and Ubuntu: apt-get install --no-install-recommends " +
 	"samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind python3-samba)"
 
-// sambaDomain is one running domain controller of Samba. Its differences from Microsoft's matter little here; it has no
+// Domain is one running domain controller of Samba. Its differences from Microsoft's matter little here; it has no
 // MaxPageSize and no MaxValRange. It needs root, because its LDAP port cannot be chosen. Making a domain takes about
 // six seconds.
-type sambaDomain struct {
+type Domain struct {
 	slapdtest.Admin // the administrator
 
 	// PasswordFile is the file with the administrator's password.
@@ -43,8 +42,9 @@ type sambaDomain struct {
 	dir string
 }
 
-// startSamba makes a domain and runs its controller until the test ends.
-func startSamba(t testing.TB) *sambaDomain {
+// Start makes a domain and runs its controller until the test ends. The options are further settings of smb.conf, such
+// as "tls enabled=yes".
+func Start(t testing.TB, options ...string) *Domain {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("a domain controller needs root: its LDAP port is always 389")
@@ -54,25 +54,25 @@ func startSamba(t testing.TB) *sambaDomain {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ip := freeSambaAddress(t, dir)
-	provisionSamba(t, dir, ip)
-	d := &sambaDomain{Admin: slapdtest.Admin{URL: "ldap://" + ip, DN: sambaAdministrator, Password: sambaPassword},
+	ip := freeAddress(t, dir)
+	provision(t, dir, ip)
+	d := &Domain{Admin: slapdtest.Admin{URL: "ldap://" + ip, DN: Administrator, Password: Password},
 		PasswordFile: filepath.Join(dir, "admin.pw"), dir: dir}
-	if err := os.WriteFile(d.PasswordFile, []byte(sambaPassword+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(d.PasswordFile, []byte(Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.run(t, dir)
+	d.run(t, dir, options)
 	return d
 }
 
-func provisionSamba(t testing.TB, dir, ip string) {
+func provision(t testing.TB, dir, ip string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "samba-tool", "domain", "provision", "--targetdir="+dir,
-		"--realm="+sambaRealm, "--domain=ADTEST", "--server-role=dc", "--dns-backend=NONE", "--adminpass="+sambaPassword,
+		"--realm="+Realm, "--domain=ADTEST", "--server-role=dc", "--dns-backend=NONE", "--adminpass="+Password,
 		"--host-name=dc1", "--host-ip="+ip,
 		"--option=interfaces="+ip+"/8", "--option=bind interfaces only=yes")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("samba-tool domain provision: %v: %s\n%s", err, installSamba, out)
+		t.Fatalf("samba-tool domain provision: %v: %s\n%s", err, install, out)
 	}
 	for _, sub := range []string{"run", "lock"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
@@ -82,7 +82,7 @@ func provisionSamba(t testing.TB, dir, ip string) {
 }
 
 // run starts the controller with LDAP and the services that LDAP needs, and waits until it responds.
-func (d *sambaDomain) run(t testing.TB, dir string) {
+func (d *Domain) run(t testing.TB, dir string, options []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	args := []string{"-F", "--no-process-group", "-M", "single", "-s", filepath.Join(dir, "etc", "smb.conf"),
@@ -94,6 +94,9 @@ func (d *sambaDomain) run(t testing.TB, dir string) {
 	} {
 		args = append(args, "--option="+name+"="+value)
 	}
+	for _, option := range options {
+		args = append(args, "--option="+option)
+	}
 	cmd := exec.CommandContext(ctx, "samba", args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -103,7 +106,7 @@ func (d *sambaDomain) run(t testing.TB, dir string) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("samba: %v: %s", err, installSamba)
+		t.Fatalf("samba: %v: %s", err, install)
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -126,27 +129,27 @@ func (d *sambaDomain) run(t testing.TB, dir string) {
 	}
 }
 
-func (d *sambaDomain) answers() bool {
+func (d *Domain) answers() bool {
 	c, err := ldap.DialURL(d.URL)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	return c.Bind(sambaAdministrator, sambaPassword) == nil
+	return c.Bind(Administrator, Password) == nil
 }
 
 // SetPassword gives an account the administrator's password.
-func (d *sambaDomain) SetPassword(t testing.TB, login string) {
+func (d *Domain) SetPassword(t testing.TB, login string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "samba-tool", "user", "setpassword", login,
-		"--newpassword="+sambaPassword, "-s", filepath.Join(d.dir, "etc", "smb.conf"))
+		"--newpassword="+Password, "-s", filepath.Join(d.dir, "etc", "smb.conf"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("set the password of %s: %v\n%s", login, err, out)
 	}
 }
 
 // MakePrimary makes a group the primary group of one of its members, who thereby leaves its member attribute.
-func (d *sambaDomain) MakePrimary(t testing.TB, group, user string) {
+func (d *Domain) MakePrimary(t testing.TB, group, user string) {
 	t.Helper()
 	c := d.Conn(t)
 	found, err := c.Search(ldap.NewSearchRequest(group, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false,
@@ -161,9 +164,9 @@ func (d *sambaDomain) MakePrimary(t testing.TB, group, user string) {
 	}
 }
 
-// freeSambaAddress finds a loopback address with a free LDAP port, because the port cannot be chosen. The name of the
+// freeAddress finds a loopback address with a free LDAP port, because the port cannot be chosen. The name of the
 // domain's own directory keeps concurrent tests apart.
-func freeSambaAddress(t testing.TB, dir string) string {
+func freeAddress(t testing.TB, dir string) string {
 	t.Helper()
 	h := fnv.New32a()
 	h.Write([]byte(dir))
