@@ -24,7 +24,7 @@ type edge struct {
 // Names of packages end in /... where they mean everything below.
 var (
 	vocabulary = []string{
-		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub",
+		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault",
 		"internal/secret", "internal/stored",
 	}
 	ports = []string{"source", "provider", "provider/pace", "provider/remote", "mapping", "ledger", "status",
@@ -104,7 +104,7 @@ func reach(packages map[string][]string, from string) map[string]string {
 
 // bare packages import the standard library and nothing else.
 var bare = []string{
-	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/stored",
+	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/secret", "internal/stored",
 	"internal/testclock", "internal/demo",
 	"simulator/fault", "simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph",
 	"simulator/graph/csdltest", "simulator/scim", "simulator/wiretest",
@@ -112,7 +112,7 @@ var bare = []string{
 
 // forTests may be imported by tests only.
 var forTests = []string{
-	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/sambatest",
+	"internal/redistest", "internal/npmtest", "internal/testclock", "internal/sambatest",
 	"internal/slapdtest", "internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest", "simulator/scim/rfctest",
 	"simulator/wiretest",

@@ -12,7 +12,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/status"
 )
 
@@ -98,10 +98,10 @@ func (a *API) failure(r *http.Request, err error) answer {
 	case ctx.Err() != nil && kind == fault.Canceled:
 		out.status = statusClientClosed
 	case out.status == http.StatusInternalServerError:
-		a.cfg.Log.ErrorContext(ctx, "request failed", "request_id", requestID(r), "err", scrub.Error(err))
+		a.cfg.Log.ErrorContext(ctx, "request failed", "request_id", requestID(r), "err", secret.Scrub(err.Error()))
 	case out.status > http.StatusInternalServerError:
 		a.cfg.Log.WarnContext(ctx, "request failed", "request_id", requestID(r), "kind", kind.String(), "err",
-			scrub.Error(err))
+			secret.Scrub(err.Error()))
 	}
 	return out
 }

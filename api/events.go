@@ -12,7 +12,7 @@ import (
 
 	"rollcall/container"
 	"rollcall/fault"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/status"
 	"rollcall/status/watch"
 )
@@ -199,7 +199,7 @@ func (s *eventStream) close(err error) {
 	case known && fault.KindOf(err) != fault.Canceled:
 		text = "A system behind this service is unavailable. Come back."
 		s.cfg.Log.Warn("event stream ended", "container", s.container, "kind", fault.KindOf(err).String(), "err",
-			scrub.Error(err))
+			secret.Scrub(err.Error()))
 	default: // The client is gone, or does not read.
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/fault"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/plan"
 )
 
@@ -282,7 +282,7 @@ func (a *API) startJobs(ctx context.Context, at place, by, done string) ([]Leave
 			started++
 			continue
 		}
-		a.cfg.Log.WarnContext(ctx, "no job was started for an order", "container", c, "err", scrub.Error(err))
+		a.cfg.Log.WarnContext(ctx, "no job was started for an order", "container", c, "err", secret.Scrub(err.Error()))
 		out, _ := a.errorAnswer(err)
 		why := rpcMessage(out.body)
 		jobs = append(jobs, LeaveJob{Container: c, Problem: "No job was started, and the next run does it. " + why})

@@ -8,7 +8,7 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/explain"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/status"
 )
 
@@ -107,7 +107,7 @@ func (a *API) Resume(ctx context.Context, c container.ID, by string) (*status.Ru
 		a.sendOrders(ctx, c, by)
 	}
 	if run, err = a.afterPause(ctx, c, run, by); err != nil {
-		a.cfg.Log.WarnContext(ctx, "no run was started after a pause", "container", c, "err", scrub.Error(err))
+		a.cfg.Log.WarnContext(ctx, "no run was started after a pause", "container", c, "err", secret.Scrub(err.Error()))
 	}
 	return run, nil
 }
@@ -146,6 +146,6 @@ func (a *API) sendOrders(ctx context.Context, c container.ID, by string) {
 		}
 	}
 	if err != nil {
-		a.cfg.Log.WarnContext(ctx, "no job was started for an order", "container", c, "err", scrub.Error(err))
+		a.cfg.Log.WarnContext(ctx, "no job was started for an order", "container", c, "err", secret.Scrub(err.Error()))
 	}
 }

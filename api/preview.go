@@ -15,7 +15,7 @@ import (
 
 	"rollcall/explain"
 	"rollcall/fault"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/jobs"
 	"rollcall/preview"
 )
@@ -42,7 +42,7 @@ func (p *Preview) Problem() string {
 	if p.Err == nil {
 		return ""
 	}
-	return scrub.Text(p.Err.Error())
+	return secret.Scrub(p.Err.Error())
 }
 
 // ConfigProblem is one mistake of a configuration.

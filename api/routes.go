@@ -16,7 +16,7 @@ import (
 
 	"rollcall/container"
 	"rollcall/internal/redisfault"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/provider"
 )
 
@@ -295,7 +295,7 @@ func (a *API) recover(w *recorder, r *http.Request) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
 		panic(v)
 	}
-	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", scrub.Panic(v), "stack",
+	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", secret.Panic(v), "stack",
 		string(debug.Stack()))
 	if w.status == 0 {
 		a.write(w, r, internalError)

@@ -19,7 +19,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"rollcall/internal/freeport"
+	"rollcall/internal/testprocess"
 )
 
 // service is the tested part of a service of docker-compose.yml, its commands.
@@ -134,7 +134,7 @@ func (h *host) port(of string, replica int) string {
 		key += "/" + strconv.Itoa(replica)
 	}
 	if h.ports[key] == "" {
-		h.ports[key] = freeport.Port(h)
+		h.ports[key] = testprocess.Port(h)
 	}
 	return h.ports[key]
 }

@@ -16,7 +16,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/redisclock"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/reconcile"
 	"rollcall/status"
 )
@@ -107,8 +107,8 @@ func (w *Worker) handle(ctx context.Context, task *asynq.Task) (err error) {
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			w.cfg.Log.ErrorContext(ctx, "panic", "task", task.Type(), "panic", scrub.Panic(v), "stack", string(debug.Stack()))
-			err = fault.Errorf(fault.Internal, "a panic (%s); the log of the worker has its place", scrub.Panic(v))
+			w.cfg.Log.ErrorContext(ctx, "panic", "task", task.Type(), "panic", secret.Panic(v), "stack", string(debug.Stack()))
+			err = fault.Errorf(fault.Internal, "a panic (%s); the log of the worker has its place", secret.Panic(v))
 		}
 	}()
 	switch task.Type() {

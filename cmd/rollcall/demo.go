@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"text/tabwriter"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/spf13/cobra"
 
 	"rollcall/container"
@@ -18,7 +21,6 @@ import (
 	"rollcall/internal/client"
 	"rollcall/internal/config"
 	"rollcall/internal/demo"
-	"rollcall/internal/embedded"
 	"rollcall/internal/secret"
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
@@ -157,7 +159,7 @@ func (s *stage) open(ctx context.Context, listen string) error {
 		return err
 	}
 	p := config.Process{Listen: listen, ObjectWait: 20 * time.Second}
-	if p.RedisURL, s.stopRedis, err = embedded.Start(log); err != nil {
+	if p.RedisURL, s.stopRedis, err = startRedis(log); err != nil {
 		return err
 	}
 	if s.app, err = boot.With(ctx, p, cfg, s.getenv, log); err != nil {
@@ -326,4 +328,37 @@ func (s *stage) summary(runs []status.Run) error {
 	}
 	_, err := fmt.Fprintf(s.stdout, "\n%s", out.String())
 	return err
+}
+
+// startRedis starts a Redis in this process, on loopback so that asynqmon and redis-cli can look into it. It returns
+// the URL and what stops it. Its state is lost when the process ends. The API and the worker are not linked with it.
+func startRedis(log *slog.Logger) (url string, stop func(), err error) {
+	m := miniredis.NewMiniRedis()
+	if err := m.StartAddr("127.0.0.1:0"); err != nil {
+		return "", nil, fmt.Errorf("start the embedded redis: %w", err)
+	}
+	log.Warn("the redis is embedded: its state is lost at exit", "addr", m.Addr())
+	// The embedded server has no clock of its own. Keys expire when its clock is advanced.
+	end, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		const step = 100 * time.Millisecond
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		last := time.Now()
+		for {
+			select {
+			case now := <-tick.C:
+				m.FastForward(now.Sub(last))
+				last = now
+			case <-end:
+				return
+			}
+		}
+	}()
+	return config.Embedded + m.Addr(), sync.OnceFunc(func() {
+		close(end)
+		<-stopped
+		m.Close()
+	}), nil
 }

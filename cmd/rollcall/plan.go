@@ -16,7 +16,6 @@ import (
 
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
-	"rollcall/internal/embedded"
 	"rollcall/plan"
 	"rollcall/preview"
 	"rollcall/reconcile"
@@ -154,7 +153,7 @@ func (e *env) offline(ctx context.Context) (app *boot.App, done func(), err erro
 		p.LogLevel = "error" // The notes of a plan are printed with it.
 	}
 	var stop func()
-	if p.RedisURL, stop, err = embedded.Start(slog.New(slog.DiscardHandler)); err != nil {
+	if p.RedisURL, stop, err = startRedis(slog.New(slog.DiscardHandler)); err != nil {
 		return nil, nil, err
 	}
 	if app, err = boot.Open(ctx, p, e.getenv, e.stderr); err != nil {

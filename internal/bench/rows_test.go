@@ -14,9 +14,9 @@ import (
 
 	"rollcall/container"
 	"rollcall/directory"
-	"rollcall/internal/freeport"
 	"rollcall/internal/slapdtest"
 	"rollcall/internal/testclock"
+	"rollcall/internal/testprocess"
 	simulator "rollcall/simulator/googleworkspace"
 	"rollcall/status"
 )
@@ -144,7 +144,7 @@ func (l *lab) redisTime() (sum float64) {
 
 // apiMemory measures the API after requests for the status and the largest plans.
 func (l *lab) apiMemory() row {
-	program, addr := filepath.Join(l.TempDir(), "api"), freeport.Addr(l)
+	program, addr := filepath.Join(l.TempDir(), "api"), testprocess.Addr(l)
 	out, err := exec.CommandContext(l.Context(), "go", "build", "-o", program, "rollcall/cmd/api").CombinedOutput()
 	if err != nil {
 		l.Fatalf("go build: %v\n%s", err, out)

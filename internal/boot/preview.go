@@ -14,7 +14,7 @@ import (
 	"rollcall/directory/store"
 	"rollcall/fault"
 	"rollcall/internal/config"
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 	"rollcall/jobs"
 	"rollcall/mapping"
 	"rollcall/preview"
@@ -211,7 +211,7 @@ func (a *App) answerPreview(ctx context.Context, question json.RawMessage) (any,
 	containers, err := a.Preview(ctx, next)
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.KindOf(err), RetryAfter: fault.RetryAfter(err),
-			Err: errors.New(scrub.Error(err))}
+			Err: errors.New(secret.Scrub(err.Error()))}
 	}
 	return preview.Summarize(containers, warnings), nil
 }

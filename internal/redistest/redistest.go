@@ -20,7 +20,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/internal/freeport"
+	"rollcall/internal/testprocess"
 )
 
 // databases is how many databases a shared server has, which is the number of tests that can use it at once.
@@ -198,7 +198,7 @@ func Failover(t testing.TB) (sentinel string, kill func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := freeport.Port(t)
+	own := testprocess.Port(t)
 	config := filepath.Join(dir, "sentinel.conf")
 	text := "port " + own + "\nbind 127.0.0.1\nsentinel monitor " + Master + " " + host + " " + port + " 1\n" +
 		"sentinel down-after-milliseconds " + Master + " 1000\nsentinel failover-timeout " + Master + " 5000\n"
@@ -240,7 +240,7 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 		if dir, _, err = workspace(); err != nil {
 			break
 		}
-		port := freeport.Port(t)
+		port := testprocess.Port(t)
 		addr = net.JoinHostPort("127.0.0.1", port)
 		var stop func()
 		stop, err = launch(dir, "tcp", addr, append([]string{"--port", port, "--bind", "127.0.0.1"}, args...)...)
@@ -257,7 +257,7 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 func Cluster(t testing.TB) *redis.ClusterClient {
 	t.Helper()
 	ctx := context.Background()
-	addr, _ := TCP(t, "--cluster-enabled", "yes", "--cluster-port", freeport.Port(t))
+	addr, _ := TCP(t, "--cluster-enabled", "yes", "--cluster-port", testprocess.Port(t))
 	node := redis.NewClient(&redis.Options{Addr: addr})
 	defer node.Close()
 	if err := node.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {

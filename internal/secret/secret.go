@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -106,4 +108,29 @@ func checkMode(path string, mode fs.FileMode, strict bool) (warning string, err 
 			nil
 	}
 	return "", nil
+}
+
+// What names people is removed from texts that go into the log, because a remote side quotes addresses and names of
+// entries in its answers. Where a run or an answer keeps the whole text, the log has only the kind of the error.
+var (
+	// address is a mail address, and what a URL may have before its host.
+	address = regexp.MustCompile(`[^\s"'<>()\[\],;:=]+@[\p{L}\p{N}.\-]+`)
+	// name is a distinguished name, or the end of one (RFC 4514). Its values may contain blanks, so it ends with a
+	// character that cannot be part of a name.
+	name = regexp.MustCompile(
+		`(?i)\b(?:cn|uid|ou|dc|sn|mail|givenname|samaccountname|userprincipalname)\s*=\s*(?:\\.|[^"<>;()\\\n])+`)
+)
+
+// Scrub returns the text without addresses and distinguished names.
+func Scrub(text string) string {
+	return address.ReplaceAllString(name.ReplaceAllString(text, "<name>"), "<address>")
+}
+
+// Panic returns what the log shows of a panic. Errors of the runtime name no value. Of any other value it is the type,
+// because the value may contain a secret or name a person.
+func Panic(v any) string {
+	if err, is := v.(runtime.Error); is {
+		return err.Error()
+	}
+	return fmt.Sprintf("a %T", v)
 }

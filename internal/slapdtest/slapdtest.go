@@ -5,6 +5,8 @@ package slapdtest
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -16,7 +18,6 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"rollcall/internal/freeport"
 	"rollcall/internal/testprocess"
 )
 
@@ -88,9 +89,9 @@ func Start(t testing.TB, o Options) *Server {
 	run(t, slapadd, []string{"-n", "1", "-q", "-F", conf}, baseLDIF+o.LDIF)
 	// Another process may take a free port before slapd does; another port is tried then.
 	for range 5 {
-		s.URL = "ldap://" + freeport.Addr(t)
+		s.URL = "ldap://" + testprocess.Addr(t)
 		if o.TLS {
-			s.LDAPSURL = "ldaps://" + freeport.Addr(t)
+			s.LDAPSURL = "ldaps://" + testprocess.Addr(t)
 		}
 		if err := s.start(slapd); err == nil {
 			t.Cleanup(func() { s.Stop() })
@@ -186,4 +187,160 @@ func run(t testing.TB, name string, args []string, stdin string) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out.String())
 	}
+}
+
+// Admin changes the entries of a directory as its administrator. The servers of other makers that tests run have one,
+// too.
+type Admin struct {
+	// URL is where the server listens.
+	URL string
+	// DN and Password are those of the administrator.
+	DN, Password string
+	// Adding are sent with each entry that is added.
+	Adding []ldap.Control
+}
+
+// Conn returns a connection that is bound as the administrator and closed when the test ends.
+func (a *Admin) Conn(t testing.TB) *ldap.Conn {
+	t.Helper()
+	return a.conn(t, a.DN)
+}
+
+func (a *Admin) conn(t testing.TB, dn string) *ldap.Conn {
+	t.Helper()
+	c, err := ldap.DialURL(a.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.Bind(dn, a.Password); err != nil {
+		t.Fatalf("bind as %s: %v", dn, err)
+	}
+	return c
+}
+
+// change makes one change over a connection of its own.
+func (a *Admin) change(t testing.TB, dn string, with func(*ldap.Conn) error) {
+	t.Helper()
+	c := a.Conn(t)
+	defer c.Close()
+	if err := with(c); err != nil {
+		t.Fatalf("%s: %v", dn, err)
+	}
+}
+
+// Add adds an entry; attributes are name, value pairs. A Server takes operational attributes, too.
+func (a *Admin) Add(t testing.TB, dn string, pairs ...string) {
+	t.Helper()
+	req := ldap.NewAddRequest(dn, a.Adding)
+	values := map[string][]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values[pairs[i]] = append(values[pairs[i]], pairs[i+1])
+	}
+	for name, v := range values {
+		req.Attribute(name, v)
+	}
+	a.change(t, dn, func(c *ldap.Conn) error { return c.Add(req) })
+}
+
+// Set replaces the values of an attribute; none removes it.
+func (a *Admin) Set(t testing.TB, dn, name string, values ...string) {
+	t.Helper()
+	req := ldap.NewModifyRequest(dn, nil)
+	req.Replace(name, values)
+	a.change(t, dn, func(c *ldap.Conn) error { return c.Modify(req) })
+}
+
+// Delete removes an entry.
+func (a *Admin) Delete(t testing.TB, dn string) {
+	t.Helper()
+	a.change(t, dn, func(c *ldap.Conn) error { return c.Del(ldap.NewDelRequest(dn, nil)) })
+}
+
+// Rename gives an entry another first RDN and, where parent is not empty, moves it.
+func (a *Admin) Rename(t testing.TB, dn, rdn, parent string) {
+	t.Helper()
+	a.change(t, dn, func(c *ldap.Conn) error { return c.ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, parent)) })
+}
+
+// Entry writes one LDIF record; attributes are name, value pairs, and values that LDIF cannot hold as text (RFC 2849,
+// SAFE-STRING) are written in base64.
+func Entry(dn string, pairs ...string) string {
+	var b strings.Builder
+	line(&b, "dn", dn)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		line(&b, pairs[i], pairs[i+1])
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+func line(b *strings.Builder, name, value string) {
+	safe := value == "" || !strings.ContainsAny(value[:1], " :<") && !strings.HasSuffix(value, " ")
+	for i := 0; safe && i < len(value); i++ {
+		safe = value[i] >= ' ' && value[i] < 0x7f
+	}
+	if safe {
+		fmt.Fprintf(b, "%s: %s\n", name, value)
+		return
+	}
+	fmt.Fprintf(b, "%s:: %s\n", name, base64.StdEncoding.EncodeToString([]byte(value)))
+}
+
+// UUID returns the entryUUID that Generate gives the nth user (or group, from GroupUUIDs on).
+func UUID(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }
+
+// GroupUUIDs is the first number of the groups' entryUUIDs.
+const GroupUUIDs = 0x40000000
+
+// UserDN returns the DN that Generate gives to a user.
+func UserDN(n int) string { return fmt.Sprintf("uid=u%06d,%s", n, People) }
+
+// GroupDN returns the DN that Generate gives to a group.
+func GroupDN(n int) string { return fmt.Sprintf("cn=g%05d,%s", n, Groups) }
+
+// Generate writes users and groups with members each, spread over the users.
+func Generate(users, groups, members int) string {
+	var b strings.Builder
+	for i := range users {
+		fmt.Fprintf(&b, "dn: %s\nobjectClass: inetOrgPerson\nentryUUID: %s\nuid: u%06[3]d\ncn: First%[3]d Last%[3]d\nsn: "+
+			"Last%[3]d\n", UserDN(i), UUID(i), i)
+		fmt.Fprintf(&b, "givenName: First%[1]d\ndisplayName: First%[1]d Last%[1]d\nmail: "+
+			"u%06[1]d@example.org\nemployeeNumber: %[1]d\n", i)
+		fmt.Fprintf(&b, "telephoneNumber: +1 555 %07d\ntitle: Engineer %d\ndepartmentNumber: D%d\nl: City %d\nstreet: %d "+
+			"Main Street\n\n", i, i%17, i%101, i%53, i)
+	}
+	for j := range groups {
+		fmt.Fprintf(&b, "dn: %s\nobjectClass: groupOfNames\nentryUUID: %s\ncn: g%05[3]d\ndescription: Group %[3]d\n",
+			GroupDN(j), UUID(GroupUUIDs+j), j)
+		seen := map[int]bool{}
+		for k := range members {
+			if n := (j*7919 + k*104729) % max(users, 1); !seen[n] {
+				seen[n] = true
+				fmt.Fprintf(&b, "member: %s\n", UserDN(n))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Limit changes olcSizeLimit of the running server.
+func (s *Server) Limit(t testing.TB, size string) {
+	t.Helper()
+	req := ldap.NewModifyRequest("olcDatabase={-1}frontend,cn=config", nil)
+	req.Replace("olcSizeLimit", []string{size})
+	s.must(t, s.conn(t, "cn=config").Modify(req))
+}
+
+// Access replaces the access rules of the running server. Without rules every client may read everything.
+func (s *Server) Access(t testing.TB, rules ...string) {
+	t.Helper()
+	values := make([]string, len(rules))
+	for i, rule := range rules {
+		values[i] = fmt.Sprintf("{%d}%s", i, rule)
+	}
+	req := ldap.NewModifyRequest("olcDatabase={1}mdb,cn=config", nil)
+	req.Replace("olcAccess", values)
+	s.must(t, s.conn(t, "cn=config").Modify(req))
 }

@@ -1,11 +1,15 @@
-// Package testprocess runs the servers that tests need as child processes, which end with the tests.
+// Package testprocess runs the servers that tests need as child processes, which end with the tests. It also finds
+// ports for them.
 package testprocess
 
 import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -71,4 +75,34 @@ func (p *Process) Freeze(t testing.TB) (thaw func()) {
 		t.Fatalf("freeze: %v", err)
 	}
 	return func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
+}
+
+// The ports lie below those that the kernel gives to outgoing connections and to listeners on port 0. Nothing takes
+// one of them before the server does, or while the server restarts.
+const (
+	first = 10_000
+	ports = 20_000
+)
+
+// Addr returns a loopback address with a free port.
+func Addr(t testing.TB) string {
+	t.Helper()
+	var err error
+	for range 100 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
+		var l net.Listener
+		if l, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatalf("find a free port: %v", err)
+	return ""
+}
+
+// Port returns a free port.
+func Port(t testing.TB) string {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(Addr(t))
+	return port
 }

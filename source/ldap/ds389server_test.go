@@ -17,7 +17,6 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"rollcall/internal/freeport"
 	"rollcall/internal/slapdtest"
 	"rollcall/internal/testprocess"
 )
@@ -72,7 +71,7 @@ func run389(t testing.TB, o options389) *server389 {
 	}
 	s.PasswordFile = s.file(t, "manager.pw", slapdtest.RootPassword+"\n")
 	s.ReaderPasswordFile = s.file(t, "reader.pw", slapdtest.ReaderPassword+"\n")
-	s.URL = "ldap://" + freeport.Addr(t)
+	s.URL = "ldap://" + testprocess.Addr(t)
 	s.file(t, "conf/dse.ldif", s.config(t, &o))
 	s.file(t, "conf/schema/99user.ldif", "dn: cn=schema\nobjectClass: ldapSubentry\nobjectClass: subschema\ncn: schema\n"+
 		o.Schema)

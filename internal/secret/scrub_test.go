@@ -1,14 +1,14 @@
-package scrub_test
+package secret_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"rollcall/internal/scrub"
+	"rollcall/internal/secret"
 )
 
-func TestText(t *testing.T) {
+func TestScrub(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"dial tcp 10.0.0.1:389: connection refused":                 "dial tcp 10.0.0.1:389: connection refused",
@@ -20,8 +20,8 @@ func TestText(t *testing.T) {
 		"read source: uid=ada,ou=people is referred":                "read source: <name>",
 		"run is running, epoch=3, foo=bar":                          "run is running, epoch=3, foo=bar",
 	} {
-		if got := scrub.Text(text); got != want {
-			t.Errorf("Text(%q) = %q, want %q", text, got, want)
+		if got := secret.Scrub(text); got != want {
+			t.Errorf("Scrub(%q) = %q, want %q", text, got, want)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func TestPanic(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				if got := scrub.Panic(recover()); !strings.Contains(got, tc.want) || strings.Contains(got, "hunter2") {
+				if got := secret.Panic(recover()); !strings.Contains(got, tc.want) || strings.Contains(got, "hunter2") {
 					t.Errorf("%s: Panic() = %q, want %q", name, got, tc.want)
 				}
 			}()
