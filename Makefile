@@ -87,6 +87,12 @@ leases: ## check 1000 histories of the lease and the entry lock under faults
 ordinary: ## let 200 random days of a company of 1,000 pass through both hops, and a start of term
 	go test ./internal/boot -run '^TestLaw12(OrdinaryDays|StartOfTerm)' -count=1 -timeout 0 -ordinary.days=200 -ordinary.people=1000
 
+.PHONY: domain
+domain: ## let a week pass in a real domain of PEOPLE=820 odd people, with both tenants behind it (needs root)
+	@tools/setup samba
+	go test $(if $(filter 0,$(shell id -u)),,-exec sudo) -tags samba ./cmd/rollcall -run '^TestAStrangersDomain$$' \
+		-count=1 -timeout 0 -v -domain.people=$(if $(filter file,$(origin PEOPLE)),820,$(PEOPLE))
+
 .PHONY: refusals
 refusals: ## sync 100 directories to tenants that refuse random objects for good, and 2,000 people without 5 % of them
 	go test ./internal/boot -run '^TestLaw10' -count=1 -timeout 0 -refusals.seeds=100 -refusals.people=2000
