@@ -126,11 +126,13 @@ func (a *API) chosen(ctx context.Context, v Verdict) ([]decisions.HeldChange, er
 	named := map[string]bool{}
 	var out []decisions.HeldChange
 	for _, c := range set.Changes {
-		if v.Entries != nil && !v.Entries[c.Fingerprint] && !v.Entries[c.ID] {
-			continue
+		if v.Entries != nil {
+			if !v.Entries[c.Fingerprint] && !v.Entries[c.ID] {
+				continue
+			}
+			named[c.Fingerprint], named[c.ID] = true, true
 		}
-		named[c.Fingerprint], named[c.ID] = true, true
-		if waits[c.Fingerprint] {
+		if waits(c.Fingerprint) {
 			out = append(out, c)
 		}
 	}
@@ -150,29 +152,29 @@ func (a *API) chosen(ctx context.Context, v Verdict) ([]decisions.HeldChange, er
 	return out, nil
 }
 
-// heldSet returns a set by its digest, and the fingerprints of the changes that wait by now.
-func (a *API) heldSet(ctx context.Context, c container.ID, digest string) (set decisions.HeldSet, waits map[string]bool,
-	err error) {
+// heldSet returns a set by its digest, and whether the change with a fingerprint waits by now.
+func (a *API) heldSet(ctx context.Context, c container.ID, digest string) (set decisions.HeldSet,
+	waits func(print string) bool, err error) {
 	set, err = a.cfg.Decisions.HeldBy(ctx, c, digest)
 	if err != nil {
 		return set, nil, err
 	}
 	counts, err := a.cfg.Decisions.HeldCounts(ctx, c)
-	current := set
-	if err == nil && counts.Digest != digest {
-		current, err = a.cfg.Decisions.Held(ctx, c)
+	if err != nil || counts.Digest == digest {
+		return set, func(string) bool { return true }, err
 	}
-	waits = make(map[string]bool, len(current.Changes))
-	for _, c := range current.Changes {
-		waits[c.Fingerprint] = true
+	current, err := a.cfg.Decisions.Held(ctx, c)
+	prints := make(map[string]bool, len(current.Changes))
+	for i := range current.Changes {
+		prints[current.Changes[i].Fingerprint] = true
 	}
-	return set, waits, err
+	return set, func(print string) bool { return prints[print] }, err
 }
 
 // Waiting returns those changes of a set that still wait unchanged. The set may be superseded.
 func (a *API) Waiting(ctx context.Context, c container.ID, digest string) (decisions.HeldSet, error) {
 	set, waits, err := a.heldSet(ctx, c, digest)
-	set.Changes = slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool { return !waits[h.Fingerprint] })
+	set.Changes = slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool { return !waits(h.Fingerprint) })
 	return set, err
 }
 

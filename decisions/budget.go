@@ -98,8 +98,14 @@ func (s *Store) budgetArgs(n, limit int, minute int64, kind BudgetKind, claim st
 // Pins returns the pins of a container, sorted by entry; see Kept. Pins do not expire. Without its pin, the next sync
 // would repeat an undone change, within the limits of its guards.
 func (s *Store) Pins(ctx context.Context, c container.ID) ([]plan.Pin, error) {
-	k, err := s.Kept(ctx, c)
+	k, err := s.keptIn(ctx, c, hashPins)
 	return k.Pins, err
+}
+
+// CountDecisions returns the number of stored decisions of a container.
+func (s *Store) CountDecisions(ctx context.Context, c container.ID) (int64, error) {
+	n, err := s.rdb.HLen(ctx, prefix(c)+hashDecisions).Result()
+	return n, redisFault("count decisions", err)
 }
 
 // CountPins returns the number of pinned entries of a container.

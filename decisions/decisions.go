@@ -19,9 +19,11 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"rollcall/container"
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
 	"rollcall/internal/stored"
+	"rollcall/plan"
 )
 
 const day = 24 * time.Hour
@@ -166,6 +168,20 @@ type HeldChange struct {
 	Reason      string `json:"reason"`           // the rule in words and numbers
 	From        string `json:"from,omitempty"`   // the id that a reanchor replaces
 	Fields      any    `json:"fields,omitempty"` // before and after
+}
+
+// Ref is the user or the group of the change. For a membership it is the group.
+func (h *HeldChange) Ref() directory.Ref {
+	ref, _ := plan.ParseRef(h.Kind + "/" + h.ID)
+	return ref
+}
+
+// Changed returns the fields before and after, which are kept as JSON. A change of another version has none.
+func (h *HeldChange) Changed() (fields []plan.FieldChange) {
+	if text, err := json.Marshal(h.Fields); err == nil {
+		_ = json.Unmarshal(text, &fields)
+	}
+	return fields
 }
 
 // HeldSet is the set of held changes of one plan.

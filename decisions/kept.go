@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha1" // Redis has this hash. It only finds a seal that changed in between.
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -80,10 +82,10 @@ type contents struct {
 	records map[string]string
 }
 
-// read reads all records of a container at one moment.
-func (s *Store) read(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
+// read reads the seal and the records of some hashes of a container at one moment.
+func (s *Store) read(ctx context.Context, c container.ID, keys []Key, hashes ...any) (*contents, error) {
 	seen := s.Sequence(c) // Before the read, because another goroutine may change the records after it.
-	_, data, err := s.eval(ctx, "load", readScript, c, sealedHashes...)
+	_, data, err := s.eval(ctx, "load", readScript, c, hashes...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,10 +116,10 @@ func (s *Store) noteLoss(ctx context.Context, c container.ID, keys []Key, sequen
 	return redisFault("note a loss", s.rdb.Set(ctx, floorKey(c), text, 0).Err())
 }
 
-// load reads all records of a container, and signs their seal anew if an earlier key signed it, so that this key can be
-// removed.
-func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
-	have, err := s.read(ctx, c, keys)
+// load reads the records of some hashes of a container, and signs their seal anew if an earlier key signed it, so that
+// this key can be removed.
+func (s *Store) load(ctx context.Context, c container.ID, keys []Key, hashes ...any) (*contents, error) {
+	have, err := s.read(ctx, c, keys, hashes...)
 	if err != nil || have.broken != "" || have.text == "" || strings.HasPrefix(have.text, keys[0].id+" ") {
 		return have, err
 	}
@@ -125,7 +127,7 @@ func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents
 	if done, err := s.put(ctx, "sign again", c, keys, have, next, nil); !done || err != nil {
 		return have, nil // It is valid, and the next one to read it tries again.
 	}
-	return s.read(ctx, c, keys)
+	return s.read(ctx, c, keys, hashes...)
 }
 
 // judge opens the seal.
@@ -171,11 +173,16 @@ func (c *contents) problem(name, text string) string {
 
 // Kept returns what is stored about a container.
 func (s *Store) Kept(ctx context.Context, c container.ID) (Kept, error) {
+	return s.keptIn(ctx, c, sealedHashes...)
+}
+
+// keptIn returns what is stored about a container in some hashes. The records of the others count as missing.
+func (s *Store) keptIn(ctx context.Context, c container.ID, hashes ...any) (Kept, error) {
 	keys, err := s.keys()
 	if err != nil {
 		return Kept{}, err
 	}
-	have, err := s.load(ctx, c, keys)
+	have, err := s.load(ctx, c, keys, hashes...)
 	if err != nil {
 		return Kept{}, err
 	}
@@ -262,12 +269,13 @@ func decodeDecision(text string) (d Decision, err error) {
 }
 
 func (c *contents) digest() string {
-	var all strings.Builder
-	all.WriteString(sumOf(c.text))
+	all := sha256.New()
+	fmt.Fprintf(all, "%d %s", len(c.text), c.text)
 	for _, name := range slices.Sorted(maps.Keys(c.records)) {
-		all.WriteString("\n" + name + " " + sumOf(c.records[name]))
+		text := c.records[name]
+		fmt.Fprintf(all, "%d %s %d %s", len(name), name, len(text), text)
 	}
-	return sumOf(all.String())
+	return hex.EncodeToString(all.Sum(nil)[:16])
 }
 
 // write is one change of a record. An empty value deletes it.
@@ -290,7 +298,7 @@ func (s *Store) change(ctx context.Context, op string, c container.ID,
 		return err
 	}
 	for range mostTries {
-		have, err := s.load(ctx, c, keys)
+		have, err := s.load(ctx, c, keys, sealedHashes...)
 		if err != nil {
 			return err
 		}
@@ -338,7 +346,7 @@ func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, 
 	for _, w := range writes {
 		hash, field, _ := strings.Cut(w.name, "/")
 		args = append(args, hash, field, w.value, w.present)
-		if delete(next.Marks, w.name); w.value != "" {
+		if delete(next.Marks, w.name); w.value != "" && len(keys) > 0 {
 			next.Marks[w.name] = mark{Sum: sumOf(w.value), Expires: stored.Millis(w.expires), Verdict: w.verdict}
 		}
 	}

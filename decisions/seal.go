@@ -204,7 +204,7 @@ func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, 
 	if len(keys) == 0 {
 		return 0, fault.Errorf(fault.Conflict, "nothing is signed without a key: set ROLLCALL_DECISIONS_KEY_FILE")
 	}
-	have, err := s.load(ctx, c, keys)
+	have, err := s.load(ctx, c, keys, sealedHashes...)
 	if err != nil {
 		return 0, err
 	}

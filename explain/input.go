@@ -2,7 +2,6 @@ package explain
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -238,15 +237,16 @@ func waiting(set decisions.HeldSet, decided map[string]decisions.Decision, of di
 	w := reconcile.Waiting{Held: map[directory.Ref]plan.Brake{}, Members: map[directory.ID]int{},
 		Settled: map[directory.Ref]bool{}}
 	for _, c := range set.Conflicts {
-		w.Settled[refOf(c.Kind, c.ID)] = true
+		ref, _ := plan.ParseRef(c.Kind + "/" + c.ID)
+		w.Settled[ref] = true
 	}
 	var updates plan.Plan
 	for i := range set.Changes {
 		c := &set.Changes[i]
-		ref := refOf(c.Kind, c.ID)
+		ref := c.Ref()
 		_, is := decided[c.Fingerprint]
 		brake := brakeOf(c)
-		if fields, err := fieldsOf(c); err == nil && !is && ref != of && c.Op == plan.Update.String() {
+		if fields := c.Changed(); fields != nil && !is && ref != of && c.Op == plan.Update.String() {
 			updates.Changes = append(updates.Changes, plan.Change{Op: plan.Update, Ref: ref, Fields: fields})
 		}
 		switch {
@@ -262,15 +262,6 @@ func waiting(set decisions.HeldSet, decided map[string]decisions.Decision, of di
 	}
 	w.Emptied = updates.Emptied()
 	return w
-}
-
-// fieldsOf returns the fields of a held change, which is kept as JSON.
-func fieldsOf(c *decisions.HeldChange) (fields []plan.FieldChange, err error) {
-	text, err := json.Marshal(c.Fields)
-	if err != nil {
-		return nil, err
-	}
-	return fields, json.Unmarshal(text, &fields)
 }
 
 // brakeOf returns the brake that counts a held change.
@@ -290,12 +281,4 @@ func brakeOf(c *decisions.HeldChange) plan.Brake {
 		return plan.BrakeRename
 	}
 	return ""
-}
-
-func refOf(kind, id string) directory.Ref {
-	ref := directory.Ref{Kind: directory.User, ID: directory.ID(id)}
-	if kind == directory.Group.String() {
-		ref.Kind = directory.Group
-	}
-	return ref
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,7 +18,8 @@ import (
 const (
 	heldRows     = 100 // held changes on a page of one container
 	conflictRows = 100
-	// mostUnits is the largest number of changes that are grouped by group or by organisational unit.
+	// mostUnits is the largest number of changes that are grouped by group or by organisational unit, and of decisions
+	// that are read for a page.
 	mostUnits = 5000
 )
 
@@ -49,6 +49,7 @@ type heldSet struct {
 	Pager       pager
 	Conflicts   []decisions.Conflict
 	Decided     []decisions.Decision // the newest first
+	DecidedMany int64                // how many there are where they are too many to be read; else zero
 	Pins        []plan.Pin           // the first ones
 	PinCount    int
 	Pending     *directory.Position // the server in doubt
@@ -72,7 +73,6 @@ func (g *heldGroup) Consequence() string { return consequence(g.does) }
 // heldRow is one held change.
 type heldRow struct {
 	decisions.HeldChange
-	Changed  []plan.FieldChange
 	Decision *decisions.Decision
 }
 
@@ -115,7 +115,7 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	if out.Set, err = c.cfg.Decisions.HeldIndex(ctx, id); err != nil {
 		return out, err
 	}
-	decided, err := c.cfg.Decisions.Decisions(ctx, id)
+	decided, err := c.decided(ctx, &out)
 	if err != nil {
 		return out, err
 	}
@@ -146,6 +146,19 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	facts, err := c.cfg.Ledger(id).Facts(ctx)
 	out.Pending, out.Reference = facts.Positions.Pending, facts.Positions.Reference
 	return out, err
+}
+
+// decided returns the decisions by fingerprint, unless they are too many for a page.
+func (c *Console) decided(ctx context.Context, out *heldSet) (map[string]decisions.Decision, error) {
+	n, err := c.cfg.Decisions.CountDecisions(ctx, out.Container)
+	if err == nil && n > mostUnits {
+		out.DecidedMany = n
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.cfg.Decisions.Decisions(ctx, out.Container)
 }
 
 // found returns the places of the held changes with a text in a name, an address or an id, in any letter case. Nil
@@ -188,7 +201,7 @@ func sectionGroups(set *decisions.HeldIndex, places []int, key func(*decisions.H
 func (g *heldGroup) add(op, kind string, from, to int) {
 	g.Count, g.spans = g.Count+to-from, append(g.spans, [2]int{from, to})
 	g.does[op+" "+kind] += int64(to - from)
-	if at := severity(op); len(g.spans) == 1 || at < g.worst {
+	if at := slices.Index(harm, opOf(op)); len(g.spans) == 1 || at < g.worst {
 		g.worst = at
 	}
 }
@@ -312,7 +325,7 @@ func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, dec
 			return err
 		}
 		for _, h := range rows {
-			row := heldRow{HeldChange: h, Changed: fieldsOf(h)}
+			row := heldRow{HeldChange: h}
 			if d, is := decided[row.Fingerprint]; is {
 				row.Decision = &d
 			}
@@ -350,22 +363,5 @@ func subject(h *decisions.HeldChange) directory.Ref {
 	if h.Member != "" {
 		return directory.Ref{Kind: directory.User, ID: directory.ID(h.Member)}
 	}
-	ref, _ := plan.ParseRef(h.Kind + "/" + h.ID)
-	return ref
-}
-
-// severity ranks an action by its harm, the worst first.
-func severity(op string) int {
-	if at := slices.Index(harm, opOf(op)); at >= 0 {
-		return at
-	}
-	return len(harm)
-}
-
-// fieldsOf returns the fields of a held change. They were stored as JSON.
-func fieldsOf(h decisions.HeldChange) (out []plan.FieldChange) {
-	if text, err := json.Marshal(h.Fields); err == nil {
-		_ = json.Unmarshal(text, &out) // a set of another version shows no fields
-	}
-	return out
+	return h.Ref()
 }

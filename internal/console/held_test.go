@@ -131,6 +131,29 @@ func TestDecidingWhatWasShown(t *testing.T) {
 	}
 }
 
+// Where very many changes were decided, the page says how many, and reads none of the decisions.
+func TestHeldCountsManyDecisions(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	var many []decisions.HeldChange
+	for i := range 5001 {
+		many = append(many, leaver(fmt.Sprint("person-", i)))
+	}
+	h.hold(google, "r1", many[:2]...)
+	for _, of := range []struct {
+		n    int
+		want string
+	}{{5000, "approved by ops"}, {5001, "5,001 decisions of the last three days stand"}} {
+		if _, err := h.decisions.Decide(t.Context(), google, "approved", "ops", many[:of.n]); err != nil {
+			t.Fatal(err)
+		}
+		page := h.get("/held/google_workspace/1/")
+		if read := strings.Contains(page, "approved by ops"); read != (of.n == 5000) || !strings.Contains(page, of.want) {
+			t.Errorf("%d decisions: the page has them: %v; it is %s", of.n, read, page)
+		}
+	}
+}
+
 // between runs something once, before the first command with a name.
 type between struct {
 	command string

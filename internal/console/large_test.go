@@ -3,6 +3,8 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -119,5 +121,39 @@ func BenchmarkLists(b *testing.B) {
 			}
 			b.ReportMetric(float64(first.Milliseconds()), "first-ms")
 		})
+	}
+}
+
+// BenchmarkApproveAll approves 500,000 held changes at once, and reads the decision as the next run does.
+func BenchmarkApproveAll(b *testing.B) {
+	h := hallOn(b, redistest.Start(b), true, []api.Resource{{Container: google, Name: "Tenant"}})
+	held := make([]decisions.HeldChange, 500_000)
+	for i := range held {
+		held[i] = leaver(fmt.Sprintf("person-%06d", i))
+	}
+	h.hold(google, "r", held...)
+	path, took := "/held/google_workspace/1/d1/", func(what string, since time.Time) {
+		b.ReportMetric(time.Since(since).Seconds(), what+"-s")
+	}
+	for b.Loop() {
+		began := time.Now()
+		page := h.get(path + "review?verdict=approved")
+		took("review", began)
+		began = time.Now()
+		form := url.Values{"count": {"500000"}, "write": {writeOf(page)}, "verdict": {"approved"}}
+		resp := h.as(h.decider, http.MethodPost, path+"approve", form)
+		took("approve", began)
+		if resp.StatusCode != http.StatusSeeOther {
+			b.Fatalf("approve = %s: %.300s", resp.Status, resp.body)
+		}
+		began = time.Now()
+		all, err := h.decisions.Decisions(b.Context(), google)
+		took("read", began)
+		if err != nil || len(all) != len(held) {
+			b.Fatalf("%d decisions (%v)", len(all), err)
+		}
+		began = time.Now()
+		h.get("/held/google_workspace/1/")
+		took("held", began)
 	}
 }
