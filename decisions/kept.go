@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha1" // Redis has this hash. It only finds a seal that changed in between.
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -266,16 +264,6 @@ func decodeDecision(text string) (d Decision, err error) {
 		return d, fault.Errorf(fault.Invalid, "a decision has %d bytes", len(text))
 	}
 	return d, json.Unmarshal([]byte(text), &d)
-}
-
-func (c *contents) digest() string {
-	all := sha256.New()
-	fmt.Fprintf(all, "%d %s", len(c.text), c.text)
-	for _, name := range slices.Sorted(maps.Keys(c.records)) {
-		text := c.records[name]
-		fmt.Fprintf(all, "%d %s %d %s", len(name), name, len(text), text)
-	}
-	return hex.EncodeToString(all.Sum(nil)[:16])
 }
 
 // write is one change of a record. An empty value deletes it.

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +194,17 @@ func unsigned(keys []Key, c container.ID, name string, data []byte) (text []byte
 	}
 	text, trailer := data[:at], data[at+len(trailerMark):]
 	return text, true, verify(keys, string(trailer[:keyIDSize]), purposeHeld+" "+name, c, text, trailer[keyIDSize:])
+}
+
+// digest identifies all records and their seal.
+func (c *contents) digest() string {
+	all := sha256.New()
+	fmt.Fprintf(all, "%d %s", len(c.text), c.text)
+	for _, name := range slices.Sorted(maps.Keys(c.records)) {
+		text := c.records[name]
+		fmt.Fprintf(all, "%d %s %d %s", len(name), name, len(text), text)
+	}
+	return hex.EncodeToString(all.Sum(nil)[:16])
 }
 
 // Adopt signs all records of a container as they are, and returns their number. digest is that of Kept, so that what

@@ -7,6 +7,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +42,10 @@ const (
 	Delete
 )
 
+type opWord struct{ name, verb, past string }
+
 // opWords has the words for each operation, which are its name in logs, metrics and JSON, and its verbs for people.
-var opWords = [...]struct{ name, verb, past string }{
+var opWords = [...]opWord{
 	Update:       {"update", "update", "updated"},
 	Adopt:        {"adopt", "adopt", "adopted"},
 	Reanchor:     {"reanchor", "re-anchor", "re-anchored"},
@@ -71,6 +74,14 @@ func (o Op) String() string {
 // Verb returns what people say for the operation: "bring back".
 func (o Op) Verb() string { return opWords[o].verb }
 
+// VerbOf returns the verb for the name of an operation, and any other name as it is.
+func VerbOf(name string) string {
+	if i := slices.IndexFunc(opWords[:], func(w opWord) bool { return w.name == name && name != "" }); i >= 0 {
+		return opWords[i].verb
+	}
+	return name
+}
+
 // Past returns the verb in the past: "brought back".
 func (o Op) Past() string { return opWords[o].past }
 
@@ -79,6 +90,17 @@ func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // Destructive reports whether the operation takes something away from a person. Guards hold such changes.
 func (o Op) Destructive() bool { return o == RemoveMember || o == Suspend || o == Delete }
+
+// Tone says what the operation is for the person: a gain, a loss or a change.
+func (o Op) Tone() string {
+	switch {
+	case o.Destructive():
+		return "loss"
+	case o == Create || o == Undelete || o == Restore || o == AddMember:
+		return "gain"
+	}
+	return "change"
+}
 
 // Membership reports whether the operation concerns one member of one group.
 func (o Op) Membership() bool { return o == AddMember || o == RemoveMember }

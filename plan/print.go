@@ -284,14 +284,7 @@ func (p *printer) paint(color, text string) string {
 
 // color is green for what is added, red for what is taken away, yellow for the rest.
 func (o Op) color() string {
-	switch o {
-	case Create, Undelete, Restore, AddMember:
-		return green
-	case Suspend, Delete, RemoveMember:
-		return red
-	case Update, Adopt, Reanchor:
-	}
-	return yellow
+	return map[string]string{"gain": green, "loss": red, "change": yellow}[o.Tone()]
 }
 
 // Lasting says how long changes take at a provider's quota. It is empty below a minute, or where that is not known.

@@ -241,8 +241,8 @@ func (r *remote) history(p *explain.Provider) error {
 		if o.FailKind != "" {
 			came = o.FailKind + ": " + o.FailText
 		}
-		t.row(r.moment(o.At.Time()), o.Op, cmp.Or(o.GroupLabel, o.Group, strings.Join(o.Fields, ", ")), came, o.RequestID,
-			o.RunID)
+		t.row(r.moment(o.At.Time()), plan.VerbOf(o.Op), cmp.Or(o.GroupLabel, o.Group, strings.Join(o.Fields, ", ")), came,
+			o.RequestID, o.RunID)
 	}
 	return t.flush()
 }

@@ -28,7 +28,7 @@ func functions(c *Console) template.FuncMap {
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
 		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords,
-		"tone": opTone, "sum": sum, "less": func(a, b int) int { return a - b },
+		"tone": func(op any) string { return opOf(op).Tone() }, "sum": sum, "less": func(a, b int) int { return a - b },
 	}
 }
 
@@ -112,24 +112,7 @@ func opOf(op any) (out plan.Op) {
 }
 
 // verb writes an operation as a verb: "bring back".
-func verb(op any) string {
-	if o := opOf(op); o != 0 {
-		return o.Verb()
-	}
-	return words(op)
-}
-
-// opTone is the class of an operation: gain, change or loss. A shape in the style sheet goes with each.
-func opTone(op any) string {
-	switch opOf(op) {
-	case plan.Create, plan.Undelete, plan.Restore, plan.AddMember:
-		return "gain"
-	case plan.Suspend, plan.Delete, plan.RemoveMember:
-		return "loss"
-	case plan.Update, plan.Adopt, plan.Reanchor:
-	}
-	return "change"
-}
+func verb(op any) string { return plan.VerbOf(fmt.Sprint(op)) }
 
 // guardTitles say which brake or rule holds changes.
 var guardTitles = map[plan.Rule]string{
