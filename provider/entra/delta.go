@@ -126,7 +126,8 @@ func expired(err error) bool {
 // the query has to begin again.
 func stale(err error) bool {
 	r := refused(err)
-	return expired(err) || r != nil && (notFound(err) || r.Status == http.StatusBadRequest && !r.foreign)
+	return expired(err) || r != nil && (r.Status == http.StatusNotFound && r.Code != "" ||
+		r.Status == http.StatusBadRequest && !r.foreign)
 }
 
 // deltaPage is one page of a delta query.

@@ -47,7 +47,8 @@ type refusal struct {
 	remote.Refusal
 	// targets are the properties with a value that another object has. properties are all that the refusal concerns.
 	targets, properties []string
-	// foreign is set for a web page. It comes from a gateway and says nothing about an object.
+	// foreign is set for a web page, and for a 404 without a code that Graph has for one. It comes from a gateway and
+	// says nothing about an object.
 	foreign bool
 }
 
@@ -92,7 +93,9 @@ func parseRefusal(a *answer, secrets []string) *refusal {
 	r := &refusal{Refusal: remote.Refusal{Status: a.status, Code: remote.Clean(body.Error.Code, secrets...),
 		Message: remote.Clean(body.Error.Message, secrets...)}}
 	r.Message = cmp.Or(r.Message, http.StatusText(a.status))
-	if r.foreign = remote.WebPage(string(a.body)); r.foreign {
+	r.foreign = remote.WebPage(string(a.body)) ||
+		a.status == http.StatusNotFound && !strings.Contains(strings.ToLower(r.Code), "notfound")
+	if r.foreign {
 		r.Message += ", in an answer that is not from Graph"
 	}
 	for _, m := range property.FindAllStringSubmatch(r.Message, -1) {

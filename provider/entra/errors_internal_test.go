@@ -60,7 +60,7 @@ func TestJudge(t *testing.T) {
 		if ok := status < 300; ok != (err == nil) || err != nil && fault.KindOf(err) == fault.Internal {
 			t.Errorf("%d is %v", status, err)
 		}
-		if retry := status < 400 || status >= 500 && status != 501 || status == 429 || status == 408 ||
+		if retry := status < 400 || status >= 500 && status != 501 || status == 429 || status == 408 || status == 404 ||
 			status == 423 || status == 424 || status == 425; status >= 300 && fault.KindOf(err).Retryable() != retry {
 			t.Errorf("%d is %v", status, fault.KindOf(err))
 		}
@@ -85,6 +85,26 @@ func TestGatewayAnswers(t *testing.T) {
 		if got := fault.KindOf(err); got != want || notFound(err) || ofOne(err) || noMember(refused(err)) ||
 			alreadyMember(refused(err)) || strings.Contains(err.Error(), "grant") {
 			t.Errorf("a page with %d is %v, want %v: %v", status, got, want, err)
+		}
+	}
+}
+
+// TestOnlyGraphSaysThatAnObjectIsGone checks that a 404 without a code of Graph does not make an object gone.
+func TestOnlyGraphSaysThatAnObjectIsGone(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]fault.Kind{
+		`{"error":{"code":"Request_ResourceNotFound","message":"Resource 'x' does not exist"}}`: fault.NotFound,
+		`{"error":{"code":"ResourceNotFound","message":"x"}}`:                                   fault.NotFound,
+		`{"error":{"code":"UnknownError","message":""}}`:                                        fault.Unavailable,
+		`{"error":{"code":"","message":"No HTTP resource was found"}}`:                          fault.Unavailable,
+		`{"timestamp":"2026-03-01","status":404,"error":"Not Found"}`:                           fault.Unavailable,
+		`{"message":"no Route matched with those values"}`:                                      fault.Unavailable,
+		"": fault.Unavailable,
+	} {
+		err := judge("users.get", &answer{status: 404, header: http.Header{}, body: []byte(body)})
+		if got := fault.KindOf(err); got != want || notFound(err) != (want == fault.NotFound) ||
+			noMember(refused(err)) != (want == fault.NotFound) {
+			t.Errorf("%q is %v, want %v", body, err, want)
 		}
 	}
 }

@@ -46,10 +46,10 @@ func fromAnswer(op string, g *googleapi.Error, secrets []string) error {
 		a.Message = remote.Clean(g.Errors[0].Message, secrets...)
 	}
 	a.Message = cmp.Or(a.Message, http.StatusText(g.Code))
-	if remote.WebPage(g.Body) {
+	e := fault.New(kindOf(op, a, g.Body), op, a)
+	if remote.WebPage(g.Body) || e.Kind == fault.Unavailable && a.Status == http.StatusNotFound {
 		a.Message += ", in an answer that is not from the API"
 	}
-	e := fault.New(kindOf(op, a, g.Body), op, a)
 	if e.Kind.Retryable() {
 		e.RetryAfter = provider.RetryAfter(g.Header.Get("Retry-After"), time.Now())
 	}
@@ -125,6 +125,10 @@ func noRoom(err error) bool {
 		(a.Code == "limitExceeded" || full.MatchString(a.Message))
 }
 
+// absence matches the reasons with which Google says that an object does not exist. An answer without one of them comes
+// from a gateway. An error is never an absence.
+var absence = regexp.MustCompile(`(?i)^(resource_?)?not_?found$`)
+
 // kindOf classifies an answer only by its contents and the method. Earlier requests of this process and the time do
 // not matter.
 func kindOf(op string, a *remote.Refusal, body string) fault.Kind {
@@ -148,12 +152,13 @@ func kindOf(op string, a *remote.Refusal, body string) fault.Kind {
 		return fault.Denied
 	case a.Status == http.StatusForbidden, full.MatchString(a.Message):
 		return fault.Refused
-	case a.Status == http.StatusNotFound, a.Status == http.StatusGone:
+	case a.Status == http.StatusNotFound && (absence.MatchString(a.Code) ||
+		strings.HasPrefix(a.Message, "Resource Not Found: ")), a.Status == http.StatusGone && a.Code != "":
 		return fault.NotFound
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed:
 		return fault.Conflict
 	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status == canceled, a.Status >= 500,
-		a.Status < 400:
+		a.Status < 400, a.Status == http.StatusNotFound, a.Status == http.StatusGone:
 		return fault.Unavailable // A status below 400 is a redirect, which comes from a proxy.
 	}
 	return fault.Invalid
@@ -290,12 +295,13 @@ func (p *Provider) settling(takesAddress, gone bool, ids ...string) func(error) 
 	patient := retryMissing()
 	return func(err error) error {
 		status, _ := code(err)
+		absent := status == http.StatusNotFound && fault.KindOf(err) == fault.NotFound
 		switch {
-		case status == http.StatusNotFound && !gone && slices.ContainsFunc(ids, p.recent.Has):
+		case absent && !gone && slices.ContainsFunc(ids, p.recent.Has):
 			// The text alone hides the 404 from callAs, which would report it as final.
 			return fault.New(fault.Unavailable, "", provider.Settling(
 				errors.New("created moments ago and not yet visible everywhere: "+err.Error())))
-		case status == http.StatusNotFound && !gone:
+		case absent && !gone:
 			return patient(err)
 		case status == http.StatusConflict && !takesAddress:
 			return fault.New(fault.Unavailable, "", provider.Settling(

@@ -22,7 +22,7 @@ import (
 func TestEveryStatusHasAKind(t *testing.T) {
 	t.Parallel()
 	special := map[int]fault.Kind{
-		401: fault.Denied, 402: fault.Denied, 403: fault.Refused, 407: fault.Denied, 404: fault.NotFound, 410: fault.NotFound,
+		401: fault.Denied, 402: fault.Denied, 403: fault.Refused, 407: fault.Denied, 404: fault.Unavailable, 410: fault.Unavailable,
 		409: fault.Conflict, 412: fault.Conflict, 408: fault.Unavailable, 425: fault.Unavailable, 429: fault.Throttled,
 		499: fault.Unavailable,
 	}
@@ -140,9 +140,12 @@ func TestGatewayAnswers(t *testing.T) {
 		{404, "\n<!DOCTYPE html><html>Error 404 (Not Found)!!1", fault.Unavailable},
 		{410, "<HTML>", fault.Unavailable},
 		{409, "<?xml version=\"1.0\"?><error/>", fault.Unavailable},
-		{404, "404 page not found", fault.NotFound}, // without JSON, but no page
-		{404, "", fault.NotFound},
-		{404, `{"error":{"code":404}}`, fault.NotFound},
+		{404, "404 page not found", fault.Unavailable},
+		{404, "", fault.Unavailable},
+		{404, `{"error":{"code":404}}`, fault.Unavailable},
+		{404, `{"timestamp":"2026-03-01","status":404,"error":"Not Found","path":"/admin"}`, fault.Unavailable},
+		{404, `{"error":{"code":404,"message":"no route","errors":[{"reason":"no_route"}]}}`, fault.Unavailable},
+		{404, `{"error":{"code":404,"message":"Resource Not Found: userKey"}}`, fault.NotFound},
 		{403, "Request rate higher than configured.", fault.Throttled},
 		{401, "<html>", fault.Denied},
 	} {

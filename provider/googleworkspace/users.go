@@ -3,7 +3,6 @@ package googleworkspace
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -293,7 +292,7 @@ func (p *Provider) taken(
 func (p *Provider) await(ctx context.Context, kind directory.Kind, address string) (h *holder, err error) {
 	op := kind.String() + "s.get"
 	err = p.callAs(ctx, op, func(err error) error {
-		if status, _ := code(err); status == http.StatusNotFound {
+		if fault.KindOf(err) == fault.NotFound {
 			return fault.Errorf(fault.Unavailable, "not yet visible: %w", err)
 		}
 		return err
@@ -311,7 +310,7 @@ func (p *Provider) await(ctx context.Context, kind directory.Kind, address strin
 		}
 		return err
 	})
-	if status, _ := code(err); status == http.StatusNotFound {
+	if err != nil && fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}
 	return h, err

@@ -95,6 +95,8 @@ type response struct {
 	status int
 	header http.Header
 	body   []byte
+	// witnessed says of a 404 without a body that the server answered a list just after it.
+	witnessed bool
 }
 
 // opOf names a request, such as users.list.
@@ -203,6 +205,10 @@ func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error)
 			return nil, err
 		}
 		res, err := p.send(ctx, r, header)
+		if err == nil && res.status == http.StatusNotFound && len(res.body) == 0 {
+			other := p.shortList(ctx, header)
+			res.witnessed = other != nil && other.fromSCIM()
+		}
 		if err != nil || res.status != http.StatusUnauthorized {
 			return res, err
 		}
@@ -217,12 +223,21 @@ func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error)
 		if strings.HasSuffix(r.op, ".list") || strings.HasSuffix(r.op, ".get") {
 			return res, nil
 		}
-		list := &request{op: "users.list", method: http.MethodGet, path: "/Users", query: url.Values{"count": {"1"}}}
-		if other, err := p.send(ctx, list, header); err == nil && other.status == http.StatusOK {
+		if p.shortList(ctx, header) != nil {
 			res.status = http.StatusForbidden
 		}
 		return res, nil
 	}
+}
+
+// shortList returns the answer to the request of a short list; nil without one, or if it is refused.
+func (p *Provider) shortList(ctx context.Context, header string) *response {
+	res, err := p.send(ctx, &request{op: "users.list", method: http.MethodGet, path: "/Users",
+		query: url.Values{"count": {"1"}}}, header)
+	if err != nil || res.status != http.StatusOK {
+		return nil
+	}
+	return res
 }
 
 func (p *Provider) send(ctx context.Context, r *request, authorization string) (*response, error) {
@@ -259,7 +274,7 @@ func (p *Provider) send(ctx context.Context, r *request, authorization string) (
 	if err != nil {
 		return nil, err
 	}
-	return &response{res.StatusCode, res.Header, text}, nil
+	return &response{status: res.StatusCode, header: res.Header, body: text}, nil
 }
 
 // path returns the path of a collection or of one of its resources.

@@ -53,13 +53,28 @@ func (p *Provider) judge(op string, res *response) error {
 			", which is not followed; endpoint may have to be changed")
 	}
 	e := fault.New(kindOf(op, a, res.header), op, a)
-	if e.Kind == fault.NotFound && remote.WebPage(string(res.body)) {
+	if e.Kind == fault.NotFound && !res.fromSCIM() {
 		e.Kind, a.Message = fault.Unavailable, a.Message+", in an answer that is not from the API"
 	}
 	if e.Kind.Retryable() {
 		e.RetryAfter = retryAfter(res.header, p.now())
 	}
 	return e
+}
+
+// fromSCIM reports whether an answer has a body of SCIM (RFC 7644, section 3.12: servers "MUST return the errors in the
+// body"). A 404 with another body may be a gateway's, and an error is never an absence. Some servers send a 404 without
+// a body. It counts where the server answers a list just after it.
+func (r *response) fromSCIM() bool {
+	if r.witnessed {
+		return true
+	}
+
+	var body struct{ Schemas []string }
+	_ = json.Unmarshal(r.body, &body) // Other bodies have no schemas.
+	return slices.ContainsFunc(body.Schemas, func(urn string) bool {
+		return strings.Contains(strings.ToLower(urn)+":", ":scim:")
+	})
 }
 
 // uniqueness is the scimType of a value that another resource has. Its status is 409 (RFC 7644, section 3.3), or 400.

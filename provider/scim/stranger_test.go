@@ -239,27 +239,42 @@ func TestFiltersArePlain(t *testing.T) {
 	}
 }
 
-// TestPagesOfAGateway checks that a web page does not make an account gone, because a suspension would be forgotten.
+// TestPagesOfAGateway checks that only an answer of SCIM makes an account gone, because a suspension would be
+// forgotten. A 404 without a body is one where the server answers a list.
 func TestPagesOfAGateway(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]fault.Kind{
-		"<!DOCTYPE html>Not found": fault.Unavailable, "\n <html>": fault.Unavailable,
-		"": fault.NotFound, "404 page not found": fault.NotFound, `{"status":"404"}`: fault.NotFound,
+	for name, tc := range map[string]struct {
+		body  string
+		lists bool
+		want  fault.Kind
+	}{
+		"a page":                   {"<!DOCTYPE html>Not found", true, fault.Unavailable},
+		"XML":                      {"\n <html>", true, fault.Unavailable},
+		"text":                     {"404 page not found", true, fault.Unavailable},
+		"JSON":                     {`{"timestamp":"2026-03-01","status":404,"error":"Not Found"}`, true, fault.Unavailable},
+		"nothing":                  {"", false, fault.Unavailable},
+		"nothing, and lists":       {"", true, fault.NotFound},
+		"SCIM":                     {`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"]}`, false, fault.NotFound},
+		"an earlier version's":     {`{"Errors":[{"code":404}],"schemas":["urn:scim:schemas:core:1.0"]}`, false, fault.NotFound},
+		"schemas that are no list": {`{"schemas":"urn:ietf:params:scim"}`, true, fault.Unavailable},
 	} {
-		var filled atomic.Bool
-		w := rewritten(t, func(r *reply) {
-			if filled.Load() && r.Method != http.MethodDelete {
-				r.status, r.body = http.StatusNotFound, text
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var filled atomic.Bool
+			w := rewritten(t, func(r *reply) {
+				if filled.Load() && r.Method != http.MethodDelete && (!tc.lists || !strings.HasSuffix(r.URL.Path, "/Users")) {
+					r.status, r.body = http.StatusNotFound, tc.body
+				}
+			})
+			users, _ := w.populate()
+			w.clock.Advance(24 * time.Hour) // The account is not new.
+			filled.Store(true)
+			var err error
+			if w.Provider, err = scim.New(w.cfg, scim.Options{Now: w.clock.Now}); err != nil {
+				t.Fatal(err)
 			}
+			_ = w.refused(change(plan.Suspend, userRef("u0"), users[0]), tc.want)
 		})
-		users, _ := w.populate()
-		w.clock.Advance(24 * time.Hour) // The account is not new.
-		filled.Store(true)
-		var err error
-		if w.Provider, err = scim.New(w.cfg, scim.Options{Now: w.clock.Now}); err != nil {
-			t.Fatal(err)
-		}
-		_ = w.refused(change(plan.Suspend, userRef("u0"), users[0]), want)
 	}
 }
 
