@@ -144,6 +144,21 @@ func TestDeparture(t *testing.T) {
 	if d = explain.Of(in).Providers[0]; !strings.Contains(d.Verdict, "ada@example.com and end its sessions, which is") {
 		t.Errorf("with an end of sessions: %s", d.Verdict)
 	}
+	// With delete_after: 0 an active account is suspended and then deleted, and a suspended one is deleted.
+	change := &in.Providers[0].Hop.Apply.Changes[1]
+	change.Op, change.EndSessions = plan.Delete, false
+	in.Providers[0].Attempts = []decisions.Attempt{{Op: "suspend", FailKind: "refused", FailText: "no"}}
+	whole := explain.Of(in)
+	if text := whole.Providers[0].Verdict; !strings.Contains(text,
+		"tries again to suspend its account ada@example.com, and then delete it.") ||
+		!strings.HasPrefix(whole.Verdict, "Leaving: ") {
+		t.Errorf("the deletion of an active account: %s %s", whole.Verdict, text)
+	}
+	in.Providers[0].Attempts, change.Inactive = nil, true
+	if d = explain.Of(in).Providers[0]; !strings.Contains(d.Verdict, "would delete its account ada@example.com.") {
+		t.Errorf("the deletion of a suspended account: %s", d.Verdict)
+	}
+	change.Op, change.Inactive = plan.Suspend, false
 	in.Providers[0].Hop.Pin = &plan.Pin{Ref: user, Run: "run-7", By: "grace", Account: plan.StandsSuspended}
 	if d = explain.Of(in).Providers[0]; d.Departure.DeletedAfter != nil ||
 		!strings.Contains(d.Verdict, "It is pinned: grace undid run run-7") {
@@ -191,6 +206,20 @@ func TestAnAbsentEntryThatMayBeAnotherOneIsNotLeaving(t *testing.T) {
 }
 
 // TestAnEntryOfASourceThatNeverCompleted covers a source with lost state and a source during its first sync.
+func TestAnAbsentEntryBesideEntriesWithoutAnID(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Sources[0].Location = &source.Location{Server: "ldap://dc1"}
+	in.Sources[0].Held.Conflicts = []decisions.Conflict{
+		{Kind: "user", Reason: string(plan.Unusable), Detail: "uid=x,dc=y: no entryUUID"},
+		{Kind: "group", Reason: string(plan.Unusable), Detail: "cn=x,dc=y: no entryUUID"},
+	}
+	if s := explain.Of(in).Sources[0]; !strings.HasSuffix(s.Verdict,
+		"concludes that it left, unless it is one of the entries without a readable unique id (1).") {
+		t.Errorf("%s: %s", s.Code, s.Verdict)
+	}
+}
+
 func TestAnEntryOfASourceThatNeverCompleted(t *testing.T) {
 	t.Parallel()
 	in := input()

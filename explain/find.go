@@ -345,8 +345,11 @@ func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 			"(reanchor).", at,
 			in.Other.DN, in.Other.ID)
 	case seen == nil:
-		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes " +
-			"that it left."
+		text := at + " The live directory no longer has it: the next full sync of this source concludes that it left"
+		if n := nameless(in, in.Stored.Kind); n > 0 { // They may show what no search finds.
+			return Leaving, fmt.Sprintf("%s, unless it is one of the entries without a readable unique id (%d).", text, n)
+		}
+		return Leaving, text + "."
 	case changed(in.Stored, seen):
 		return Read, at + " It has changed in the live directory since: the next sync of this source brings that."
 	}

@@ -178,8 +178,14 @@ func (x *Explainer) source(ctx context.Context, s *SourceAccess, q Query, found 
 // other returns the live entry that may be a stored one whose id is not found, or nil. A run does not conclude that the
 // stored entry left.
 func (s *SourceAccess) other(ctx context.Context, e *directory.Entry) (*source.Sighting, error) {
-	for _, w := range []source.Wanted{{DN: e.DN}, {Mail: e.Attributes.Get(directory.Mail)},
-		{UserName: e.Attributes.Get(directory.UserName)}} {
+	wanted := []source.Wanted{{DN: e.DN}}
+	for _, mail := range e.Attributes.Values(directory.Mail) {
+		wanted = append(wanted, source.Wanted{Mail: mail})
+	}
+	for _, name := range e.Attributes.Values(directory.UserName) {
+		wanted = append(wanted, source.Wanted{UserName: name})
+	}
+	for _, w := range wanted {
 		if w.DN+w.Mail+w.UserName == "" {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rollcall/container"
+	"rollcall/directory"
 	"rollcall/plan"
 )
 
@@ -71,4 +72,14 @@ func (j *judge) hold(h *Hold) string {
 
 func approveWith(c container.ID, h *Hold) string {
 	return fmt.Sprintf("To let it go: rollcall approve %s %s --entry %s", c, h.Digest, h.Fingerprint)
+}
+
+// nameless returns how many entries without an id the newest run of the source found.
+func nameless(in *SourceInput, k directory.Kind) (n int) {
+	for i := range in.Held.Conflicts {
+		if c := &in.Held.Conflicts[i]; c.ID == "" && c.Kind == k.String() && c.Reason == string(plan.Unusable) {
+			n++
+		}
+	}
+	return n
 }

@@ -278,7 +278,10 @@ func (d *Document) sum() string {
 func (d *Document) leaving() bool {
 	return slices.ContainsFunc(d.Sources, func(s Source) bool { return s.Code == Leaving }) ||
 		slices.ContainsFunc(d.Providers, func(p Provider) bool {
-			return slices.ContainsFunc(p.Next, func(r plan.Row) bool { return r.Change.Op == plan.Suspend })
+			return slices.ContainsFunc(p.Next, func(r plan.Row) bool {
+				_, suspends := r.Change.Suspension(false)
+				return suspends
+			})
 		})
 }
 

@@ -189,13 +189,21 @@ func (j *judge) consequence() string {
 		if c.Ref != j.ref || c.Op != plan.Suspend && c.Op != plan.Delete {
 			continue
 		}
+		first := *c // The deletion of an active account begins with its suspension.
+		if s, suspends := c.Suspension(c.EndSessions); suspends {
+			first = s
+		}
 		text := "the next run would"
-		if len(j.in.Attempts) > 0 && j.in.Attempts[0].Op == c.Op.String() && j.in.Attempts[0].FailKind != "" {
+		if len(j.in.Attempts) > 0 && j.in.Attempts[0].FailKind != "" &&
+			slices.Contains([]string{c.Op.String(), first.Op.String()}, j.in.Attempts[0].Op) {
 			text = "the next run tries again to" // The tenant may refuse again.
 		}
-		text += fmt.Sprintf(" %s its account %s", c.Op.Verb(), c.Address)
+		text += fmt.Sprintf(" %s its account %s", first.Op.Verb(), c.Address)
 		if c.EndSessions {
 			text += " and end its sessions"
+		}
+		if first.Op != c.Op {
+			text += ", and then delete it"
 		}
 		if due := j.p.Departure; c.Op == plan.Suspend && due != nil && due.DeletedAfter != nil {
 			text += ", which is deleted after " + when(due.DeletedAfter.Time()) + " unless it comes back"

@@ -211,7 +211,11 @@ func (r *remote) history(p *explain.Provider) error {
 			if c.Held != "" {
 				held = " (held: " + cell(c.Held) + ")"
 			}
-			fmt.Fprintf(r.stdout, "next run: %s %s%s\n", c.Op.Verb(), subject(c), held)
+			does := c.Op.Verb()
+			if _, suspends := c.Suspension(false); suspends && c.Op == plan.Delete {
+				does = "suspend, then delete"
+			}
+			fmt.Fprintf(r.stdout, "next run: %s %s%s\n", does, subject(c), held)
 		case plan.RowConflict, plan.RowNote:
 			fmt.Fprintf(r.stdout, "next run: %s: %s\n", row.Kind, cell(row.Entry.Detail))
 		}

@@ -51,6 +51,10 @@ func TestLaw10AnEntryWithoutAReadableIDHoldsNoLeaver(t *testing.T) {
 		"without an id and renamed": func(text string) string {
 			return withoutID(strings.NewReplacer("p01,", "p01b,", "uid: p01", "uid: p01b").Replace(text))
 		},
+		"without an id and renamed, with another of its addresses": func(text string) string {
+			return withoutID(strings.NewReplacer("p01,", "p01b,", "uid: p01", "uid: p01b", "mail: p01@example.org\n", "").
+				Replace(text))
+		},
 		"with a DN that cannot be read": strings.NewReplacer("dn: uid=p01,", "dn: uid p01,").Replace,
 		"with neither": func(text string) string {
 			return withoutID(strings.NewReplacer("dn: uid=p01,", "dn: uid p01,").Replace(text))
@@ -58,15 +62,20 @@ func TestLaw10AnEntryWithoutAReadableIDHoldsNoLeaver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			all := tree + people(12, func(_ int, text string) string { return text }) + teamOf(12)
-			o := newOffice(t, officeOptions{ldif: all, file: true})
+			twice := func(i int, text string) string { // p01 has two addresses.
+				if i == 1 {
+					return strings.Replace(text, "mail: ", "mail: q01@example.org\nmail: ", 1)
+				}
+				return text
+			}
+			o := newOffice(t, officeOptions{ldif: tree + people(12, twice) + teamOf(12), file: true})
 			o.sync(corp, workspace, entra)
 			o.replace(tree + people(12, func(i int, text string) string {
 				switch i {
 				case 0:
 					return ""
 				case 1:
-					return odd(text)
+					return odd(twice(i, text))
 				}
 				return text
 			}) + teamOf(12))
@@ -96,7 +105,7 @@ func TestLaw10AnEntryWithoutAReadableIDHoldsNoLeaver(t *testing.T) {
 				if i == 0 {
 					return ""
 				}
-				return text
+				return twice(i, text)
 			}) + teamOf(12))
 			o.judge("repaired", o.tenants(), true)
 			if run := o.begin(corp); run.TaskStatus() != status.TaskSuccessful || work(run) > 0 {
