@@ -61,7 +61,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 			a.denied = err
 		}
 	case fault.NotFound:
-		if !c.Op.Membership() && c.Op != plan.Suspend {
+		if !c.Op.Membership() && c.Op != plan.Suspend && c.Op != plan.Delete {
 			a.lost = append(a.lost, c.Ref)
 		}
 	case fault.Internal:
@@ -79,8 +79,8 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 }
 
 // notSuspended takes back what was noted before a suspension or deletion that the target refused, so that the leaver is
-// tried again. An account that is not found keeps its link: the answer may be a gateway's, and the next full list
-// tells. The caller holds the lock.
+// tried again. An account that is not found keeps its link, and with it what the budget has of it. The answer may be a
+// gateway's, and the next list tells. The caller holds the lock.
 func (a *applier) notSuspended(c *plan.Change, kind fault.Kind) {
 	if uncertain(kind) || a.mute[c.Ref].writes > 0 {
 		return // It, or an earlier attempt, may have been carried out.
