@@ -93,8 +93,12 @@ func (p *watcher) after(ctx context.Context, step time.Duration) error {
 	if p.left > 0 {
 		return err
 	}
-	if err == nil && mine {
+	switch {
+	case err != nil:
+	case mine:
 		err = p.turn(ctx)
+	default: // A single sync of this worker may have noticed leavers that it could not send.
+		p.sendAgain(ctx, p.c)
 	}
 	p.left = p.wait
 	return err

@@ -111,11 +111,52 @@ func (q *quiet) Changes(context.Context, source.Cursor) (source.Changes, error) 
 }
 
 // unread is a local directory with a source that was never synced.
-type unread struct{}
+type unread struct{ reads chan struct{} }
 
 // Around implements source.Neighbours.
-func (unread) Around(context.Context, directory.Neighbourhood) (directory.Snapshot, error) {
+func (u unread) Around(context.Context, directory.Neighbourhood) (directory.Snapshot, error) {
+	select {
+	case u.reads <- struct{}{}:
+	default:
+	}
 	return directory.Snapshot{}, fault.New(fault.Unavailable, "read", source.ErrNotReady)
+}
+
+// A worker that does not poll sends the leavers itself that one of its single syncs could not send.
+func TestAWorkerThatDoesNotPollSendsItsLeaversAgain(t *testing.T) {
+	t.Parallel()
+	k, feed, asked := newTicker(t, noon), &quiet{}, make(chan struct{}, 1)
+	links := ledger.NewRedis(k.rdb, "google_workspace:1")
+	ref := directory.Ref{Kind: directory.User, ID: "u1"}
+	if err := links.PutLinks(t.Context(), map[directory.Ref]plan.Link{ref: {RemoteID: "r1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := links.Add(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	engine := reconcile.New(reconcile.Config{Ledger: links, Pending: links, Local: unread{asked}})
+	w := k.worker(Container{Name: "ldap:corp", Watch: &Watch{Source: feed, Every: 2 * time.Second, Cursor: cursor}},
+		Container{Name: "google_workspace:1", Sources: []string{"corp"},
+			Engine: func() *reconcile.Engine { return engine }})
+	if _, err := k.store.Watch(t.Context(), "ldap:corp", "another", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w.outboxes["google_workspace:1"].unsent.Store(true)
+	p := &watcher{Worker: w, c: &w.cfg.Containers[0], wait: 2 * time.Second, left: 2 * time.Second}
+	for range 2 {
+		if err := p.after(t.Context(), time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-asked:
+	case <-time.After(time.Minute):
+		t.Error("the leavers that wait were not sent again")
+	}
+	if close(w.drain); feed.polls > 0 {
+		t.Errorf("%d polls without the right to poll", feed.polls)
+	}
+	w.loops.Wait()
 }
 
 // A source is polled although one of its providers cannot tell which leavers wait for it.
