@@ -145,6 +145,10 @@ func (s *sim) converge() error {
 	for _, c := range []container.ID{corp, cloud} {
 		_, _ = s.api.api.Resume(s.ctx(), c, tester.Name) // Most often it is not paused.
 	}
+	if !s.quiet() {
+		return errors.New("the queues are not done within two hours")
+	}
+	s.lift() // An undo that was still open has set its pins meanwhile.
 	if err := s.settle(); err != nil {
 		return err
 	}
