@@ -223,7 +223,7 @@ func (c *contents) kept(now time.Time) Kept {
 
 func (k *Kept) addPin(field, text, problem string) {
 	ref, _ := plan.ParseRef(field)
-	p, err := decodePin(text)
+	p, err := decode[plan.Pin](text)
 	if err != nil || p.Ref != ref {
 		problem = cmp.Or(problem, notReadable)
 	}
@@ -234,16 +234,16 @@ func (k *Kept) addPin(field, text, problem string) {
 	}
 }
 
-// decodePin reads a record of a pin.
-func decodePin(text string) (p plan.Pin, err error) {
+// decode reads a record.
+func decode[T plan.Pin | Decision](text string) (v T, err error) {
 	if len(text) > maxRecord {
-		return p, fault.Errorf(fault.Invalid, "a pin has %d bytes", len(text))
+		return v, fault.Errorf(fault.Invalid, "a record has %d bytes", len(text))
 	}
-	return p, json.Unmarshal([]byte(text), &p)
+	return v, json.Unmarshal([]byte(text), &v)
 }
 
 func (k *Kept) addDecision(field, text, problem string, now time.Time) {
-	d, err := decodeDecision(text)
+	d, err := decode[Decision](text)
 	switch {
 	case err != nil || d.Fingerprint != field:
 		d, problem = Decision{Fingerprint: field}, cmp.Or(problem, notReadable)
@@ -256,14 +256,6 @@ func (k *Kept) addDecision(field, text, problem string, now time.Time) {
 	if problem != "" {
 		k.Untrusted = append(k.Untrusted, Untrusted{Decision: d, Label: d.Label, Problem: problem})
 	}
-}
-
-// decodeDecision reads a record of a decision.
-func decodeDecision(text string) (d Decision, err error) {
-	if len(text) > maxRecord {
-		return d, fault.Errorf(fault.Invalid, "a decision has %d bytes", len(text))
-	}
-	return d, json.Unmarshal([]byte(text), &d)
 }
 
 // write is one change of a record. An empty value deletes it.
@@ -309,7 +301,7 @@ func (s *Store) change(ctx context.Context, op string, c container.ID,
 // expired returns the deletions of decisions that have expired.
 func (c *contents) expired(now time.Time) (out []write) {
 	for name, text := range c.records {
-		if d, err := decodeDecision(text); strings.HasPrefix(name, hashDecisions) && err == nil && !now.Before(d.Expires) {
+		if d, err := decode[Decision](text); strings.HasPrefix(name, hashDecisions) && err == nil && !now.Before(d.Expires) {
 			out = append(out, write{name: name})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"rollcall/container"
 	"rollcall/fault"
+	"rollcall/plan"
 )
 
 // Key signs what is stored. All processes of an installation need the same keys.
@@ -230,10 +231,10 @@ func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, 
 	for name, text := range have.records {
 		w := write{name: name}
 		if hash, field, _ := strings.Cut(name, "/"); hash == hashPins {
-			if p, err := decodePin(text); err == nil && p.String() == field {
+			if p, err := decode[plan.Pin](text); err == nil && p.String() == field {
 				w.value = text
 			}
-		} else if d, err := decodeDecision(text); err == nil && d.Fingerprint == field && now.Before(d.Expires) {
+		} else if d, err := decode[Decision](text); err == nil && d.Fingerprint == field && now.Before(d.Expires) {
 			w.value, w.expires, w.verdict = text, d.Expires, d.Verdict
 		}
 		if w.value != "" {

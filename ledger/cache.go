@@ -19,17 +19,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/plan"
+	"rollcall/provider"
 )
-
-// Cache keeps blobs of one container between runs. A blob holds a provider's view of its tenant, so that the tenant
-// need not be read again. Losing a blob only makes the next run slow. Save replaces a blob atomically, so Load
-// returns either the old blob or the new one. A Cache is safe for concurrent use.
-type Cache interface {
-	// Load returns a blob, or nil if there is none.
-	Load(ctx context.Context, name string) ([]byte, error)
-	// Save replaces a blob.
-	Save(ctx context.Context, name string, blob []byte) error
-}
 
 // cacheLife is how long a blob stays without being replaced. Blobs hold Graph's delta tokens, which live a week.
 const cacheLife = 14 * 24 * time.Hour
@@ -38,7 +29,7 @@ const cacheLife = 14 * 24 * time.Hour
 // writer that died, and of a blob that was replaced during a read.
 const partLife = 10 * time.Minute
 
-// RedisCache is a Cache on Redis. A blob is compressed and split into parts of a megabyte, so that no command blocks
+// RedisCache is a provider.Cache on Redis, which is safe for concurrent use. A blob is compressed and split into parts of a megabyte, so that no command blocks
 // Redis for long:
 //
 //	rollcall:{microsoft_entra:1}:cache:users         head: "<version> <parts> <bytes>"
@@ -50,7 +41,7 @@ type RedisCache struct {
 	prefix string
 }
 
-var _ Cache = (*RedisCache)(nil)
+var _ provider.Cache = (*RedisCache)(nil)
 
 // NewRedisCache returns the cache of a container, such as "microsoft_entra:1". It does not connect.
 func NewRedisCache(rdb redis.UniversalClient, container string) *RedisCache {
@@ -79,7 +70,7 @@ func (c *RedisCache) part(name string, h cacheHead, i int) string {
 	return c.prefix + name + ":" + h.version + ":" + strconv.Itoa(i)
 }
 
-// Load implements Cache. A blob with a missing part counts as none.
+// Load implements provider.Cache. A blob with a missing part counts as none.
 func (c *RedisCache) Load(ctx context.Context, name string) ([]byte, error) {
 	h, err := c.head(ctx, name)
 	if err != nil || h.parts == 0 {
@@ -120,7 +111,7 @@ func (c *RedisCache) head(ctx context.Context, name string) (cacheHead, error) {
 	return h, nil
 }
 
-// Save implements Cache.
+// Save implements provider.Cache.
 func (c *RedisCache) Save(ctx context.Context, name string, blob []byte) error {
 	packed, err := deflate(blob)
 	if err != nil {

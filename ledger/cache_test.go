@@ -13,6 +13,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
+	"rollcall/provider"
 )
 
 // TestCache runs one suite on every cache.
@@ -38,7 +39,7 @@ func noise(n int, seed uint64) []byte {
 	return b
 }
 
-func testCache(t *testing.T, c ledger.Cache) {
+func testCache(t *testing.T, c provider.Cache) {
 	ctx := t.Context()
 	if blob, err := c.Load(ctx, "users"); blob != nil || err != nil {
 		t.Errorf("Load() of nothing = %d bytes, %v", len(blob), err)

@@ -13,7 +13,6 @@ import (
 	"text/tabwriter"
 	"unicode"
 
-	"rollcall/directory"
 	"rollcall/internal/secret"
 )
 
@@ -239,27 +238,24 @@ func WriteTable(w io.Writer, apply, held Plan) error {
 		c := &apply.Changes[i]
 		row(c.Op.String(), c.Kind.String(), Clean(c.name()), Clean(c.describe()))
 	}
-	if len(held.Changes) > 0 {
-		row("", "", "", "")
-		row("HELD", "KIND", "ENTRY", "WHY")
+	section := func(head string, n int) {
+		if n > 0 {
+			row("", "", "", "")
+			row(head, "KIND", "ENTRY", "WHY")
+		}
 	}
+	section("HELD", len(held.Changes))
 	for i := range held.Changes {
 		c := &held.Changes[i]
 		row(c.Op.String(), c.Kind.String(), Clean(c.name()), Clean(c.describeHeld()))
 	}
-	if len(apply.Held) > 0 {
-		row("", "", "", "")
-		row("IN CONFLICT", "KIND", "ENTRY", "WHY")
-	}
+	section("IN CONFLICT", len(apply.Held))
 	for _, h := range apply.Held {
-		row(string(h.Reason), h.Kind.String(), Clean(label(h.Label, h.ID)), Clean(h.Detail))
+		row(string(h.Reason), h.Kind.String(), Clean(Label(h.Label, h.ID)), Clean(h.Detail))
 	}
-	if len(apply.Notes) > 0 {
-		row("", "", "", "")
-		row("LEFT ALONE", "KIND", "ENTRY", "WHY")
-	}
+	section("LEFT ALONE", len(apply.Notes))
 	for _, n := range apply.Notes {
-		row(string(n.Reason), n.Kind.String(), Clean(label(n.Label, n.ID)), Clean(n.Detail))
+		row(string(n.Reason), n.Kind.String(), Clean(Label(n.Label, n.ID)), Clean(n.Detail))
 	}
 	return t.Flush()
 }
@@ -289,9 +285,10 @@ func (s Summary) Write(w io.Writer) error {
 	return t.Flush()
 }
 
-func (c *Change) name() string { return label(c.Label, c.ID) }
+func (c *Change) name() string { return Label(c.Label, c.ID) }
 
-func label(name string, id directory.ID) string {
+// Label returns the name of an entry with its id: "Ada (4711)".
+func Label[T ~string](name string, id T) string {
 	if name == "" || name == string(id) {
 		return string(id)
 	}
@@ -302,7 +299,7 @@ func label(name string, id directory.ID) string {
 func (c *Change) describe() string {
 	switch c.Op {
 	case AddMember, RemoveMember:
-		return label(c.MemberLabel, c.Member.ID)
+		return Label(c.MemberLabel, c.Member.ID)
 	case Suspend, Delete:
 		text := c.Address + " " + c.Why.Because()
 		if c.EndSessions {

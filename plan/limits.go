@@ -194,22 +194,15 @@ func (p Plan) Limit(c *Change) int {
 	if p.caps == nil {
 		return math.MaxInt
 	}
-	switch b := c.Brake(); b {
-	case "":
-		return math.MaxInt
-	case BrakeMembers:
+	switch b := c.Brake(); {
+	case b == BrakeMembers:
 		if limit, ok := p.caps.members[c.ID]; ok {
 			return limit
 		}
-		return math.MaxInt
-	case BrakeReactivate:
-		if p.caps.mirror {
-			return math.MaxInt
-		}
-		return p.caps.limits.of(b, p.caps.anchored.Of(c.Kind))
-	default:
+	case b != "" && (b != BrakeReactivate || !p.caps.mirror):
 		return p.caps.limits.of(b, p.caps.anchored.Of(c.Kind))
 	}
+	return math.MaxInt
 }
 
 // Verdict is what a person decided about one held change.

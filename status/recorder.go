@@ -283,13 +283,7 @@ func (m Message) attributes() string {
 // valid while new messages arrive.
 func (s *Store) Messages(ctx context.Context, c container.ID, runID, before string, limit int) ([]Message, string,
 	error) {
-	from := "+"
-	if before != "" {
-		from = "(" + before
-	}
-	limit = min(max(limit, 1), MaxList)
-	found, err := s.rdb.XRevRangeN(ctx, prefix(c)+"run:"+runID+":log", from, "-", int64(limit)+1).Result()
-	return messagePage(found, limit, err)
+	return s.messages(ctx, s.rdb.XRevRangeN, c, runID, "+", before, "-", limit)
 }
 
 // MessagePage is the newest messages of a run, the newest first. More is set if it has older ones.
@@ -303,12 +297,17 @@ type MessagePage struct {
 // yet.
 func (s *Store) MessagesAfter(ctx context.Context, c container.ID, runID, after string, limit int) ([]Message, string,
 	error) {
-	from := "-"
-	if after != "" {
-		from = "(" + after
+	return s.messages(ctx, s.rdb.XRangeN, c, runID, "-", after, "+", limit)
+}
+
+// messages reads from one end of a log, or from behind a message, to the other end.
+func (s *Store) messages(ctx context.Context, read func(context.Context, string, string, string,
+	int64) *redis.XMessageSliceCmd, c container.ID, runID, from, behind, to string, limit int) ([]Message, string, error) {
+	if behind != "" {
+		from = "(" + behind
 	}
 	limit = min(max(limit, 1), MaxList)
-	found, err := s.rdb.XRangeN(ctx, prefix(c)+"run:"+runID+":log", from, "+", int64(limit)+1).Result()
+	found, err := read(ctx, prefix(c)+"run:"+runID+":log", from, to, int64(limit)+1).Result()
 	return messagePage(found, limit, err)
 }
 

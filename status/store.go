@@ -239,10 +239,7 @@ func (s *Store) ClearMark(ctx context.Context, c container.ID, m Mark, value str
 
 func (s *Store) mark(ctx context.Context, c container.ID, op string, m Mark, value string) (string, error) {
 	word, _, err := s.eval(ctx, op+" mark", markScript, c, op, string(m), value)
-	if err != nil {
-		return "", err
-	}
-	return word, nil
+	return word, err
 }
 
 // decodeRun decodes a run from the fields of its hash. A run without fields has no ID.

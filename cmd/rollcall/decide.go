@@ -281,7 +281,7 @@ func (r *remote) untrusted(name container.ID, kept api.Kept) error {
 	}
 	t := newTable(r.stdout, "TYPE", "ENTRY", "DECISION", "BY", "PROBLEM")
 	for _, k := range kept.Records {
-		t.row(k.Type, label(k.Label, k.Entry), k.Verdict+" "+k.Op, k.By, k.Problem)
+		t.row(k.Type, plan.Label(k.Label, k.Entry), k.Verdict+" "+k.Op, k.By, k.Problem)
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -148,7 +148,7 @@ func (r *remote) conflicts(name container.ID, held client.Held) error {
 		held.ConflictCount)
 	t := newTable(r.stdout, "KIND", "ENTRY", "REASON", "DETAIL")
 	for _, c := range held.Conflicts {
-		t.row(c.Kind, label(c.Label, c.ID), c.Reason, cell(c.Detail))
+		t.row(c.Kind, plan.Label(c.Label, c.ID), c.Reason, cell(c.Detail))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -171,20 +171,13 @@ func reasons(w io.Writer, changes []client.HeldChange) {
 }
 
 // entry returns the name of the entry of a change.
-func entry(c client.HeldChange) string { return label(c.Label, c.ID) }
-
-func label(name, id string) string {
-	if name == "" || name == id {
-		return id
-	}
-	return name + " (" + id + ")"
-}
+func entry(c client.HeldChange) string { return plan.Label(c.Label, c.ID) }
 
 // what describes the effect of a held change.
 func what(c client.HeldChange) string {
 	switch {
 	case c.Member != "":
-		return label(c.MemberLabel, c.Member)
+		return plan.Label(c.MemberLabel, c.Member)
 	case c.From != "":
 		return c.Address + ", until now anchored to " + c.From
 	case c.Why != "":
@@ -289,7 +282,7 @@ func (r *remote) pinTable(name container.ID, pins client.Pins, offset int) error
 	t := newTable(r.stdout, "KIND", "ENTRY", "KEPT", "UNDOES", "BY", "SINCE")
 	for i := range pins.Pins {
 		p := &pins.Pins[i]
-		t.row(p.Kind.String(), label(p.Label, string(p.ID)), kept(p), p.Run, p.By, r.moment(p.At))
+		t.row(p.Kind.String(), plan.Label(p.Label, p.ID), kept(p), p.Run, p.By, r.moment(p.At))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -321,7 +314,7 @@ func kept(p *plan.Pin) string {
 		if !g.Member {
 			how = "not in "
 		}
-		parts = append(parts, how+label(g.Label, string(g.ID)))
+		parts = append(parts, how+plan.Label(g.Label, g.ID))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -350,7 +350,7 @@ func changes(w io.Writer, run status.Run) error {
 // sentence returns the text of a message, with the name of its entry in front if the text does not contain it.
 func sentence(m client.Message) string {
 	id := m.Attribute("id")
-	name := label(m.Attribute("label"), id)
+	name := plan.Label(m.Attribute("label"), id)
 	if id == "" || strings.Contains(m.Event, name) {
 		return cell(m.Event)
 	}

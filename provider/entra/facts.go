@@ -91,17 +91,13 @@ func (p *Provider) factsOf(ctx context.Context) (domains []string, administrator
 // administrators returns the administrators for a read.
 func (p *Provider) administrators(ctx context.Context, k knowledge) (map[string]bool, error) {
 	if p.now().Sub(k.AdminsAt) < factsKept {
-		return set(k.Admins), nil
+		known := make(map[string]bool, len(k.Admins))
+		for _, id := range k.Admins {
+			known[id] = true
+		}
+		return known, nil
 	}
 	return p.readAdministrators(ctx)
-}
-
-func set(ids []string) map[string]bool {
-	m := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		m[id] = true
-	}
-	return m
 }
 
 // readDomains lists the verified domains, in lower case.
