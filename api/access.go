@@ -137,17 +137,13 @@ func (a *API) client(r *http.Request) string {
 	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") // A proxy may add a line.
 	for _, text := range slices.Backward(forwarded) {
 		next, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err != nil || !a.trusts(from) {
+		trusted := func(p netip.Prefix) bool { return p.Contains(from) }
+		if err != nil || !slices.ContainsFunc(a.cfg.TrustedProxies, trusted) {
 			break
 		}
 		from = next.Unmap().WithZone("")
 	}
 	return from.String()
-}
-
-// trusts reports whether an address is that of a trusted proxy.
-func (a *API) trusts(addr netip.Addr) bool {
-	return slices.ContainsFunc(a.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // audited answers a request and records it in the audit log, before and after, unless it only reads. What cannot be

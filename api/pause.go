@@ -70,11 +70,6 @@ func (a *API) Pause(ctx context.Context, c container.ID, by string) (decisions.P
 	return p, err
 }
 
-// PauseOf returns the pause of a container, or nil.
-func (a *API) PauseOf(ctx context.Context, c container.ID) (*decisions.Pause, error) {
-	return a.cfg.Decisions.PauseOf(ctx, c)
-}
-
 // Resume ends the pause of a container. A full run follows, and before it a job for each user with an order to
 // leave. The run is nil where the container is disabled, or where another run is live. That one goes on, or is followed
 // by a full run if the pause ended it.

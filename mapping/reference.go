@@ -279,17 +279,7 @@ func unescape(b *strings.Builder, s string) (used int, err error) {
 func finishValue(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // sameDN reports whether two DNs name the same entry; case and runs of blanks do not count.
-func sameDN(a, b []rdn) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !sameRDN(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
-}
+func sameDN(a, b []rdn) bool { return slices.EqualFunc(a, b, sameRDN) }
 
 // sameRDN takes each attribute of b for one of a, as their order does not count.
 func sameRDN(a, b rdn) bool {

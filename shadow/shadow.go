@@ -145,9 +145,7 @@ func Compare(all []Snapshot) Report {
 			}
 		}
 	}
-	for _, item := range open {
-		r.Open = append(r.Open, item)
-	}
+	r.Open = slices.AppendSeq(r.Open, maps.Values(open))
 	for _, list := range [][]Item{r.Agreed, r.Open, r.Differences} {
 		slices.SortFunc(list, func(a, b Item) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Text, b.Text)) })
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,12 +59,7 @@ func (h PlanHead) Rows() (n int) {
 
 // Complete reports whether every row is stored.
 func (h PlanHead) Complete() bool {
-	for _, s := range h.Sections {
-		if s.Kept < s.Total {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(h.Sections, func(s PlanSection) bool { return s.Kept < s.Total })
 }
 
 func planKey(c container.ID, runID string) string { return prefix(c) + "run:" + runID + ":plan" }

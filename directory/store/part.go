@@ -69,9 +69,6 @@ func New(cfg Config) *Part {
 	}
 }
 
-// Slug returns the slug of the source.
-func (p *Part) Slug() string { return p.slug }
-
 // container is what people call the source.
 func (p *Part) container() string { return container.Source(p.slug).String() }
 
@@ -115,10 +112,8 @@ func (k keys) entries(kind directory.Kind) string {
 type Status struct {
 	// Generation rises with every completed run that changed something; zero if none has ever completed.
 	Generation int64
-	// Run is the run that is writing the part, or died writing it; empty when the part is complete. Since is when it
-	// began.
-	Run   string
-	Since time.Time
+	// Run is the run that is writing the part, or died writing it; empty when the part is complete.
+	Run string
 	// ReadAt is when the source was read for the last run that began.
 	ReadAt time.Time
 	// CompletedAt is when the last run completed, and CompletedReadAt when the source was read for it.
@@ -137,7 +132,7 @@ func (p *Part) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	return Status{
-		Generation: g.generation, Run: g.run, Since: fromMicros(g.since), ReadAt: fromMicros(g.readAt),
+		Generation: g.generation, Run: g.run, ReadAt: fromMicros(g.readAt),
 		CompletedAt: fromMicros(g.completedAt), CompletedReadAt: fromMicros(g.completedRead), Users: g.users,
 		Groups: g.groups, Gone: g.gone,
 	}, nil

@@ -150,7 +150,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any, 
 		return out, nil
 	}
 	if err := json.Unmarshal(out.Body, &out.Value); err != nil {
-		return out, &Error{Kind: fault.Internal, Status: resp.StatusCode, Text: c.address +
+		return out, &Error{Kind: fault.Internal, Text: c.address +
 			" answers, but not like Rollcall's API: is the address right?", Err: err}
 	}
 	return out, nil
@@ -185,8 +185,6 @@ type Error struct {
 	// Kind is Denied for a refused token, and Unavailable if there is no answer or the server refuses for now. It is
 	// Conflict if the state of a run or entry forbids the request. NotFound and Invalid concern the request itself.
 	Kind fault.Kind
-	// Status is the HTTP status, 0 where nothing answered.
-	Status int
 	// Text is what a person should read.
 	Text string
 	// Body is the answer as it is.
@@ -262,7 +260,7 @@ func (c *Client) hide(text string) string {
 // refused makes an Error of an answer that is none of success.
 func (c *Client) refused(resp *http.Response, body []byte) error {
 	body = []byte(c.hide(string(body)))
-	e := &Error{Kind: kindOf(resp.StatusCode), Status: resp.StatusCode, Body: body}
+	e := &Error{Kind: kindOf(resp.StatusCode), Body: body}
 	if place := c.hide(resp.Header.Get("Location")); place != "" && e.Kind == fault.Internal {
 		e.Text = fmt.Sprintf("%s sends callers on to %s: use the address of the API itself", c.address, place)
 		return e

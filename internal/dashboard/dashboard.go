@@ -62,7 +62,6 @@ type Config struct {
 
 // Dashboard is the handler of every path at and below Root.
 type Dashboard struct {
-	cfg Config
 	// look is asynqmon for identities that may only read. act is asynqmon for those that may also start and cancel.
 	look, act view
 	desk      *session.Desk
@@ -80,7 +79,7 @@ func New(cfg Config) (*Dashboard, error) {
 		return nil, errors.New("dashboard: Redis is needed")
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
-	d := &Dashboard{cfg: cfg, desk: session.New(session.Config{
+	d := &Dashboard{desk: session.New(session.Config{
 		Redis: cfg.Redis, Tokens: cfg.Tokens, Home: Root, SignIn: signInPath, SignOut: signOutPath, Log: cfg.Log,
 		People: cfg.People, PeopleAt: cfg.PeopleAt, Signatures: cfg.Signatures,
 		Audit: cfg.Audit, Pause: cfg.Pause, Refused: cfg.Refused, Client: cfg.Client,

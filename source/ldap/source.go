@@ -130,9 +130,6 @@ func (s *Source) checkFiles() error {
 	return err
 }
 
-// Slug returns the source's slug.
-func (s *Source) Slug() string { return s.cfg.Slug }
-
 // Warnings returns what is questionable about the configuration but not wrong.
 func (s *Source) Warnings() []string { return slices.Clone(s.warnings) }
 
