@@ -29,8 +29,8 @@ const cacheLife = 14 * 24 * time.Hour
 // writer that died, and of a blob that was replaced during a read.
 const partLife = 10 * time.Minute
 
-// RedisCache is a provider.Cache on Redis, which is safe for concurrent use. A blob is compressed and split into parts of a megabyte, so that no command blocks
-// Redis for long:
+// RedisCache is a provider.Cache on Redis, which is safe for concurrent use. A blob is compressed and split into parts
+// of a megabyte, so that no command blocks Redis for long:
 //
 //	rollcall:{microsoft_entra:1}:cache:users         head: "<version> <parts> <bytes>"
 //	rollcall:{microsoft_entra:1}:cache:users:<v>:0   part
