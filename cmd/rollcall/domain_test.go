@@ -70,8 +70,13 @@ func TestAStrangersDomain(t *testing.T) {
 	s.tenants()
 	file := s.configure()
 	s.good(0, "check", "--no-redis", "--config", file)
-	if strings.Contains(s.said, "warning") {
-		t.Errorf("check warns of a good domain:\n%s", s.said)
+	for _, want := range s.domain.foreseen() {
+		if !strings.Contains(s.said, want) {
+			t.Errorf("check does not say %q:\n%s", want, s.said)
+		}
+	}
+	if n := strings.Count(s.said, "warning: "); n != 5 {
+		t.Errorf("check has %d warnings, want three about Google and two about Entra:\n%s", n, s.said)
 	}
 	s.start(file)
 	s.good(0, "plan", "google_workspace:1", "--config", file)
@@ -198,7 +203,8 @@ func (s *stranger) configure() string {
 	if code != 1 {
 		s.Fatalf("init with the controller's own certificate: exit code %d %s", code, s.said)
 	}
-	if !strings.Contains(s.said, "has no subjectAltName") || !strings.Contains(s.said, "tls_pin_sha256") {
+	// About one in a hundred of Samba's own certificates cannot be parsed, because of the serial number.
+	if !strings.Contains(s.said, "tls_pin_sha256") && !strings.Contains(s.said, "is malformed: give the server another") {
 		s.Errorf("init says of the certificate: %s", s.said)
 	}
 	var text [2]string

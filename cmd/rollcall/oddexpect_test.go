@@ -156,7 +156,28 @@ func (d *domain) fields(h *human, tenant int, a account) {
 	put("aliases", strings.Join(slices.Sorted(maps.Keys(aliases)), " "))
 }
 
-// text returns the value of a key in the element of a list with this type.
+// foreseen are the warnings of a check: who has an address of a foreign domain, or what Google does not take. One team
+// has such an address, too.
+func (d *domain) foreseen() []string {
+	elsewhere, refused := 0, 0
+	for _, h := range d.who {
+		switch {
+		case h.disabled || h.expired || h.mail == "":
+		case !h.usable():
+			elsewhere++
+		case !d.joins(h, inGoogle) && !d.taken(h):
+			refused++
+		}
+	}
+	const held = "warning: entries on the first page that will be held (%s): %d, such as "
+	return []string{tenants[inGoogle] + ": " + fmt.Sprintf(held, "foreign_domain", elsewhere+1),
+		tenants[inGoogle] + ": " + fmt.Sprintf(held, "mapping", refused),
+		tenants[inGoogle] + ": " + fmt.Sprintf(held, "same_address", 2),
+		tenants[inEntra] + ": " + fmt.Sprintf(held, "foreign_domain", elsewhere),
+		tenants[inEntra] + ": " + fmt.Sprintf(held, "same_address", 2)}
+}
+
+// element returns the value of a key in the element of a list with this type.
 func element(doc map[string]any, list, kind, key string) string {
 	all, _ := doc[list].([]any)
 	for _, one := range all {

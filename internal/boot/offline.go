@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/config"
 	"rollcall/jobs"
@@ -127,6 +128,7 @@ var ErrNoRedis = errors.New("no answer")
 func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []Probe {
 	a := &App{Process: p, Config: cfg, Getenv: getenv, Log: slog.New(slog.DiscardHandler)}
 	var out []Probe
+	seen := samples{}
 	if p.RedisURL != Embedded {
 		out = append(out, Probe{Name: "redis", Try: a.tryRedis})
 	}
@@ -141,6 +143,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 				var lines []string
 				for i := range reports {
 					lines = append(lines, describe(&reports[i])...)
+					seen.add(c.Slug, &reports[i])
 				}
 				if err == nil {
 					lines = append(lines, changes(ctx, src)...)
@@ -149,7 +152,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 			}})
 	}
 	for _, c := range cfg.EnabledProviders() {
-		out = append(out, tenantProbe(c, getenv))
+		out = append(out, tenantProbe(c, getenv, seen.of(cfg.Slugs(c.Settings))))
 	}
 	return out
 }
@@ -166,8 +169,9 @@ func changes(ctx context.Context, src *ldap.Source) []string {
 	return append([]string{"changes between full reads are told by the server"}, c.Notes...)
 }
 
-// tenantProbe returns the probe of a provider.
-func tenantProbe(c *config.Provider, getenv func(string) string) Probe {
+// tenantProbe returns the probe of a provider. sampled returns entries of its sources that were read
+// before.
+func tenantProbe(c *config.Provider, getenv func(string) string, sampled func() []directory.Entry) Probe {
 	name := c.Container().String()
 	open := func() (provider.Tenant, error) { return c.Config.Open(provider.Env{Getenv: getenv}) }
 	return Probe{
@@ -177,7 +181,11 @@ func tenantProbe(c *config.Provider, getenv func(string) string) Probe {
 			if err != nil {
 				return nil, err
 			}
-			return tenant.Check(ctx)
+			lines, err := tenant.Check(ctx)
+			if err == nil {
+				lines = append(lines, foresee(ctx, c, tenant, sampled())...)
+			}
+			return lines, err
 		},
 		Write: func(ctx context.Context) ([]string, error) {
 			tenant, err := open()

@@ -45,6 +45,8 @@ type Sample struct {
 	BuiltIn int
 	// Example is the DN of the first.
 	Example string
+	// Entries are those that can be used, without the members of groups.
+	Entries []directory.Entry
 }
 
 // Check connects to each server in turn, binds and reads the first page of both searches. It returns a report for every
@@ -239,6 +241,9 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 			return nil
 		}
 		c.claim(&rec)
+		if rec.ID != "" && rec.problem == "" {
+			out.Entries = append(out.Entries, rec.Entry)
+		}
 		rec.values, rec.Attributes = nil, nil
 		p.records = append(p.records, rec)
 		return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/directory"
 	"rollcall/internal/secret"
 	"rollcall/internal/slapdtest"
 	"rollcall/source/ldap"
@@ -32,6 +33,14 @@ func TestCheck(t *testing.T) {
 		Users:  ldap.Sample{Searched: true, Count: 10, More: true, Example: slapdtest.UserDN(0)},
 		Groups: ldap.Sample{Searched: true, Count: 2, Example: slapdtest.GroupDN(0)},
 	}}
+	for i := range got {
+		r := &got[i]
+		if len(r.Users.Entries) != r.Users.Count || len(r.Groups.Entries) != r.Groups.Count ||
+			r.Users.Entries[0].Attributes.Get(directory.Mail) == "" {
+			t.Errorf("entries of the first page = %+v and %+v, want all of them", r.Users.Entries, r.Groups.Entries)
+		}
+		r.Users.Entries, r.Groups.Entries = nil, nil
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Check() (-want +got):\n%s", diff)
 	}
