@@ -10,7 +10,10 @@ package explain
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"rollcall/container"
 	"rollcall/decisions"
@@ -160,6 +163,13 @@ type Source struct {
 	Held       []Hold  `json:"held"`
 }
 
+// Text is the verdict as a sentence, without the name of the source.
+func (s *Source) Text() string {
+	text := strings.TrimPrefix(s.Verdict, string(s.Container)+": ")
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
+
 // Live is the answer of the live directory.
 type Live struct {
 	Asked bool `json:"asked"`
@@ -250,6 +260,13 @@ type Desired struct {
 	Why     string `json:"why,omitempty"`
 	Held    string `json:"held,omitempty"`
 	Detail  string `json:"detail,omitempty"`
+}
+
+// Coming returns the rows of Next without the conflict that the verdict tells.
+func (p *Provider) Coming() []plan.Row {
+	return slices.DeleteFunc(slices.Clone(p.Next), func(r plan.Row) bool {
+		return r.Kind == plan.RowConflict && string(r.Entry.Reason) == p.Reason
+	})
 }
 
 // Group is a group that should contain the entry.

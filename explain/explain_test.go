@@ -310,3 +310,18 @@ func TestWaitsAndPartial(t *testing.T) {
 		}
 	}
 }
+
+// A page and a terminal tell the conflict once, and name a source only in its heading.
+func TestTextOfADocument(t *testing.T) {
+	t.Parallel()
+	s := explain.Source{Container: "ldap:corp", Verdict: "ldap:corp: it was read at uid=ada"}
+	if got, want := s.Text(), "It was read at uid=ada"; got != want {
+		t.Errorf("Text() = %q, want %q", got, want)
+	}
+	taken, other := plan.Held{Reason: plan.AddressTaken}, plan.Held{Reason: plan.BadMapping}
+	p := explain.Provider{Reason: string(taken.Reason), Next: []plan.Row{{Kind: plan.RowConflict, Entry: taken},
+		{Kind: plan.RowConflict, Entry: other}, {Kind: plan.RowChange}, {Kind: plan.RowNote, Entry: taken}}}
+	if got := p.Coming(); len(got) != 3 || got[0].Entry.Reason != other.Reason || len(p.Next) != 4 {
+		t.Errorf("Coming() = %v of %v", got, p.Next)
+	}
+}

@@ -58,6 +58,29 @@ type Trigger struct {
 	Of string `json:"of,omitempty"`
 }
 
+// Cause says what started the run: "ops", or "approval by ops".
+func (t Trigger) Cause() string {
+	switch t.Kind {
+	case ByAPI:
+		return t.By
+	case ByRerun:
+		return "a second run of its task by hand"
+	case ByApproval:
+		return "approval by " + t.By
+	case ByRevert:
+		return "undo by " + t.By
+	case BySchedule:
+		return "schedule " + t.By
+	case AfterSource:
+		return "a run of the source"
+	case ByWatch:
+		return "a change at the source"
+	case ByLoss:
+		return "the loss of Redis"
+	}
+	return string(t.Kind)
+}
+
 // MaxFailReason is the longest fail reason of the sessions API, in characters. A longer one is cut.
 const MaxFailReason = 256
 

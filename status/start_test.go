@@ -254,3 +254,16 @@ func TestDeltaRunsDisplaceNoFullRun(t *testing.T) {
 		}
 	})
 }
+
+// Every trigger has words of its own.
+func TestCause(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[status.TriggerKind]string{status.ByAPI: "ops", status.BySchedule: "schedule ops",
+		status.AfterSource: "a run of the source", status.ByApproval: "approval by ops", status.ByRevert: "undo by ops",
+		status.ByLoss: "the loss of Redis", status.ByRerun: "a second run of its task by hand",
+		status.ByWatch: "a change at the source"} {
+		if got := (status.Trigger{Kind: kind, By: "ops", Of: "run-1"}).Cause(); got != want {
+			t.Errorf("the cause of %s = %q, want %q", kind, got, want)
+		}
+	}
+}

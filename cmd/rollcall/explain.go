@@ -109,7 +109,7 @@ func (r *remote) explained(d *explain.Document) error {
 	for i := range d.Sources {
 		s := &d.Sources[i]
 		fmt.Fprintf(r.stdout, "\n%s: %s\n  %s\n", s.Container, codeText(string(s.Code), ""),
-			cell(strings.TrimPrefix(s.Verdict, string(s.Container)+": ")))
+			cell(s.Text()))
 	}
 	return r.evidence(d)
 }
@@ -203,8 +203,7 @@ func stands(o *explain.Object) string {
 
 // history prints the changes of the next run and the last attempts.
 func (r *remote) history(p *explain.Provider) error {
-	for i := range p.Next {
-		row := &p.Next[i]
+	for _, row := range p.Coming() {
 		switch c := &row.Change; row.Kind {
 		case plan.RowChange, plan.RowHeld:
 			held := ""

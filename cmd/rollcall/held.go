@@ -235,7 +235,7 @@ func (r *remote) undoes(ctx context.Context, name container.ID, id string) error
 	}
 	done, _ := a.Value.Done()
 	fmt.Fprintf(r.stdout, "%s: run %s of %s, started by %s, made %s\n", name, id, r.moment(a.Value.CreatedAt),
-		cell(r.trigger(a.Value)), count(done, "change"))
+		cell(cause(a.Value.Trigger)), count(done, "change"))
 	for _, p := range a.Value.Progress {
 		if p.Succeeded > 0 {
 			fmt.Fprintf(r.stdout, "  %s %s: %d\n", p.Object, p.Change, p.Succeeded)

@@ -123,7 +123,7 @@ func TestApproveInAScript(t *testing.T) {
 	s.do("approve", string(google), "--yes").want(t, codeUsage, "rollcall held google_workspace:1")
 	s.do("approve", string(google), "d7", "--yes").want(t, codeFailure, `no held set "d7"`)
 	s.do("approve", string(google), "d1", "--yes").want(t, 0, "6 changes approved", "is queued; rollcall watch")
-	s.do("approve", string(google), "d1", "--yes").want(t, codeLive, "live run already", "by approval of ada")
+	s.do("approve", string(google), "d1", "--yes").want(t, codeLive, "live run already", "by approval by ada")
 	s.do("reject", string(google), "--yes").want(t, 0, "6 changes rejected")
 	s.hold(google, "d2", leaver("z"))
 	s.do("reject", string(google), "d1", "--yes").want(t, codeFailure, "None of these changes waits any more")

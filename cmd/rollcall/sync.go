@@ -51,27 +51,16 @@ func (r *remote) inTheWay(err error) error {
 	run := refusal.Run
 	refusal.Text = fmt.Sprintf("%s has a live run already: %s, %s, started %s by %s\nrollcall watch %[1]s shows how "+
 		"it goes, rollcall cancel %[1]s ends it.",
-		run.Container, run.ID, r.ended(*run), r.ago(run.CreatedAt), cell(r.trigger(*run)))
+		run.Container, run.ID, r.ended(*run), r.ago(run.CreatedAt), cell(cause(run.Trigger)))
 	return err
 }
 
-// trigger describes what started a run.
-func (e *env) trigger(run client.Run) string {
-	switch run.Trigger.Kind {
-	case status.ByAPI, status.ByRerun:
-		return run.Trigger.By
-	case status.ByApproval:
-		return "approval of " + run.Trigger.By
-	case status.ByRevert:
-		return "undo by " + run.Trigger.By + " of " + run.Trigger.Of
-	case status.BySchedule:
-		return "schedule " + run.Trigger.By
-	case status.AfterSource:
-		return "a run of the source"
-	case status.ByWatch:
-		return "a change at the source"
+// cause says what started a run, and which run it undoes.
+func cause(t status.Trigger) string {
+	if t.Of != "" {
+		return t.Cause() + " of " + t.Of
 	}
-	return string(run.Trigger.Kind)
+	return t.Cause()
 }
 
 func cancelCommand(e *env) *cobra.Command {
@@ -233,7 +222,7 @@ func (r *remote) list(name container.ID, runs client.Runs, limit int) error {
 		if done != expected {
 			made += " of " + strconv.FormatInt(expected, 10)
 		}
-		t.row(r.moment(run.CreatedAt), string(run.State), mode, took, r.trigger(run), made,
+		t.row(r.moment(run.CreatedAt), string(run.State), mode, took, cause(run.Trigger), made,
 			strconv.FormatInt(run.Held, 10), strconv.FormatInt(run.FailedChanges, 10), run.ID)
 	}
 	if err := t.flush(); err != nil {
@@ -258,7 +247,7 @@ func (r *remote) one(ctx context.Context, name container.ID, id string, limit in
 	}
 	fmt.Fprintf(r.stdout, "%s: %s\n", name, r.ended(run))
 	fmt.Fprintf(r.stdout, "run %s, created %s by %s; read %s; %s to the remote side\n", run.ID, r.moment(run.CreatedAt),
-		cell(r.trigger(run)), amounts(run.Read), count(run.Calls, "call"))
+		cell(cause(run.Trigger)), amounts(run.Read), count(run.Calls, "call"))
 	if run.State.Open() {
 		fmt.Fprintln(r.stdout, (&bar{env: r.env}).line(run))
 	}

@@ -176,7 +176,7 @@ func (d *runData) Phases() []phase {
 	r := &d.Run
 	done, expected := r.Done()
 	out := []phase{
-		{Name: "Queued", At: r.CreatedAt, Text: triggerWords(r.Trigger)},
+		{Name: "Queued", At: r.CreatedAt, Text: "started by " + r.Trigger.Cause()},
 		{Name: "Read", At: r.StartedAt},
 		{Name: "Planned", At: r.PlannedAt},
 		{Name: "Applied", At: r.FinishedAt},

@@ -27,7 +27,7 @@ func functions(c *Console) template.FuncMap {
 		"typetitle": c.title, "called": c.called, "where": c.where, "attributes": attributes, "changes": changesDone,
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
-		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords,
+		"state":    stateTitle, "runtone": runTone,
 		"tone": func(op any) string { return opOf(op).Tone() }, "sum": sum, "less": func(a, b int) int { return a - b },
 	}
 }
@@ -212,25 +212,6 @@ func stateWords(r *status.Run) string {
 		return "waits for a worker"
 	}
 	return string(r.State)
-}
-
-// triggerWords say what started a run.
-func triggerWords(t status.Trigger) string {
-	switch t.Kind {
-	case status.ByAPI:
-		return "started by " + t.By
-	case status.BySchedule:
-		return "on schedule"
-	case status.AfterSource:
-		return "after a source changed"
-	case status.ByApproval:
-		return "approved by " + t.By
-	case status.ByRevert:
-		return "undo, started by " + t.By
-	case status.ByRerun:
-		return "run again by hand"
-	}
-	return string(t.Kind)
 }
 
 // changesDone writes how many changes a run attempted, or planned where it writes nothing.

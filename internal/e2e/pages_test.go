@@ -177,19 +177,19 @@ func (b *browser) approves() {
 	b.press("Approve selected")
 	b.do(sees(`//h1[contains(., "Approve 1 change?")]`))
 	b.press("Approve 1 change")
-	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended))
+	b.do(sees(`//*[contains(text(), "started by approval by anonymous")]`), sees(ended))
 	b.press("Held")
 	b.do(sees(`//h1[text()="Held"]`))
 	b.press("Approve these 15")
 	b.do(sees(`//h1[contains(., "Approve 15 changes?")]`))
 	b.press("Approve 15 changes")
-	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended))
+	b.do(sees(`//*[contains(text(), "started by approval by anonymous")]`), sees(ended))
 	b.press("Held")
 	b.do(sees(`//h1[text()="Held"]`))
 	b.press("Approve all")
 	b.do(sees(`//h1[contains(., "Approve")]`))
 	b.press("Approve ")
-	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended), b.open("/held/ldap/corp/"),
+	b.do(sees(`//*[contains(text(), "started by approval by anonymous")]`), sees(ended), b.open("/held/ldap/corp/"),
 		sees(`//*[contains(text(), "Nothing waits for a decision")]`))
 }
 
@@ -248,7 +248,7 @@ func (b *browser) undoes() {
 	b.press("Preview the undo")
 	b.do(sees(`//button[contains(., "Undo it:")]`))
 	b.press("Undo it:")
-	b.do(sees(`//*[contains(text(), "undo, started by anonymous")]`), sees(ended))
+	b.do(sees(`//*[contains(text(), "started by undo by anonymous")]`), sees(ended))
 	b.press("What it pinned")
 	b.do(sees(`//h3[contains(., "pinned by an undo")]`))
 	b.press("Lift the pin")
@@ -272,14 +272,14 @@ func (b *browser) withoutScript() {
 	b.do(b.open("/held/ldap/corp/"))
 	b.leads(click(`//a[contains(text(), "Approve these ")]`))
 	b.leads(click(`//button[contains(text(), "Approve ")]`))
-	b.do(sees(`//*[contains(text(), "approved by anonymous")]`))
+	b.do(sees(`//*[contains(text(), "started by approval by anonymous")]`))
 	b.ends("sources/ldap/corp")
 	b.do(b.open("/runs/microsoft_entra/1/"))
 	b.leads(click(`//tr[td[contains(., "65")]]//a`))
 	b.leads(click(`//button[contains(., "Preview the undo")]`))
 	b.ends("providers/microsoft_entra/1")
 	b.leads(click(`//button[contains(., "Undo it:")]`))
-	b.do(sees(`//*[contains(text(), "undo, started by anonymous")]`))
+	b.do(sees(`//*[contains(text(), "started by undo by anonymous")]`))
 	b.ends("providers/microsoft_entra/1")
 }
 
