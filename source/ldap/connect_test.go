@@ -1,15 +1,19 @@
 package ldap_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -77,7 +81,57 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Some directory servers make themselves a certificate with a negative serial number, which Go refuses to parse.
+// Every other domain controller of Samba makes itself a certificate with a negative serial number (RFC 5280 forbids it).
+// It can be pinned like others.
+func TestCertificateWithANegativeSerialNumber(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial := []byte{0x02, 0x04, 0x11, 0x22, 0x33, 0x44}
+	template := x509.Certificate{SerialNumber: new(big.Int).SetBytes(serial[2:]), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der[bytes.Index(der, serial)+2] = 0x91
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(3, 0, 0)})
+	go func() {
+		for {
+			outer, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go between(outer, strings.TrimPrefix(server.URL, "ldap://"))
+		}
+	}()
+	c := config(server)
+	c.ServerURI, c.TLSPinSHA256 = "ldaps://"+listener.Addr().String(), fmt.Sprintf("%x", sha256.Sum256(der))
+	if snap := read(t, open(t, c)); snap.Count(directory.User) != 3 {
+		t.Errorf("%d users, want 3", snap.Count(directory.User))
+	}
+}
+
+// between passes on what a connection and a server say to each other.
+func between(outer net.Conn, server string) {
+	defer outer.Close()
+	inner, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer inner.Close()
+	go func() { _, _ = io.Copy(inner, outer) }()
+	_, _ = io.Copy(outer, inner)
+}
+
+// What is no certificate is named as that.
 func TestMalformedCertificate(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
