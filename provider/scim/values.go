@@ -134,6 +134,31 @@ func elements(have any) []any {
 	return list
 }
 
+// describes refuses a text that describes a value of a list, such as emails.work.display, where there is no such value.
+// An element without a value is not written.
+func (r resource) describes(list []setting, single bool) error {
+	after := func(s slot) any {
+		object := r.object(s)
+		have := object[key(object, s.attr)]
+		for _, one := range list {
+			if one.urn == s.urn && strings.EqualFold(one.attr, s.attr) {
+				have = changed(have, one.slot, one.value, single)
+			}
+		}
+		return have
+	}
+	for _, one := range list {
+		if !one.inList() || one.sub != "display" || one.empty() {
+			continue
+		}
+		if element(elements(after(one.slot)), one.slot, single) < 0 {
+			err := fmt.Errorf("%s describes a value that the account does not have", one.name)
+			return &fault.Error{Kind: fault.Invalid, Field: one.name, Err: err}
+		}
+	}
+	return nil
+}
+
 // hasText reports whether a list has a text, without letter case.
 func hasText(list []string, text string) bool {
 	return slices.ContainsFunc(list, func(v string) bool { return strings.EqualFold(v, text) })

@@ -11,6 +11,7 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider/scim"
+	simulator "rollcall/simulator/scim"
 )
 
 // TestListsOfValues maps roles, entitlements and further typed values, on servers with each way to write. What others
@@ -128,6 +129,30 @@ func TestOneValueOfAList(t *testing.T) {
 	w.must(change(plan.Update, userRef("u1"), id, next))
 	if got := w.object(id).Fields.Values("roles"); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("roles = %q, want one", got)
+	}
+}
+
+// TestATextWithoutItsValue covers what people see for a mail address or role that the account does not have.
+func TestATextWithoutItsValue(t *testing.T) {
+	t.Parallel()
+	for name, setups := range map[string][]setup{
+		"patch": nil, "put": {behaving(simulator.Behaviours{NoPatch: true})},
+	} {
+		for _, value := range []string{"emails.work", "roles.primary"} {
+			text := value + ".display"
+			w := open(t, append(setups, configured(func(c *scim.Config) {
+				c.UserPropertyMappings[value], c.UserPropertyMappings[text] = "mail", "cn"
+			}))...)
+			id := w.must(newUser("u1", "ann@example.com"))
+			err := w.refused(change(plan.Update, userRef("u1"), id, field(text, "Ann")), fault.Invalid)
+			if fault.RejectedField(err) != text || !strings.Contains(err.Error(), "does not have") {
+				t.Errorf("%s, %s: Apply() = %v, want the field named", name, text, err)
+			}
+			w.must(change(plan.Update, userRef("u1"), id, field(value, "ann@example.com"), field(text, "Ann")))
+			if got := w.object(id).Fields.Get(text); got != "Ann" {
+				t.Errorf("%s: %s = %q, want it beside its value", name, text, got)
+			}
+		}
 	}
 }
 

@@ -132,6 +132,9 @@ func (p *Provider) modify(ctx context.Context, c *plan.Change, always bool,
 		if list, err = prepare(s, current); err != nil || len(list) == 0 {
 			return err
 		}
+		if err = current.describes(list, p.cfg.single()); err != nil {
+			return err
+		}
 		for i := range list {
 			list[i].before, list[i].known = current.get(list[i].slot, p.cfg.single()), true
 		}
