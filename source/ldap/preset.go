@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -212,10 +213,15 @@ func (c *checking) judgeFilter(ctx context.Context, s *scope, out *Sample) error
 	if more {
 		atLeast = "at least "
 	}
+	instead := ""
+	has, right := c.src.cfg.Preset, familyPresets[family(c.report.Family)]
+	if has != "" && right != "" && has != right {
+		instead = fmt.Sprintf("; preset: %s, in place of preset: %s, sets both", right, has)
+	}
 	c.report.fail("%s_object_filter %s is written for another family of servers and finds %d %ss; on %s this one "+
-		"finds %s%d: %s_object_filter: %s (and object_uniqueness_field: %s)",
+		"finds %s%d: %s_object_filter: %s (and object_uniqueness_field: %s)%s",
 		s.kind, s.filter, out.Count, s.kind, c.report.Family, atLeast, n, s.kind, proper,
-		family(c.report.Family).uniqueness())
+		family(c.report.Family).uniqueness(), instead)
 	return nil
 }
 
