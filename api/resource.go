@@ -38,6 +38,9 @@ type Resource struct {
 	Fields map[string]any
 }
 
+// Called returns the name for people, or else that in the id.
+func (r Resource) Called() string { return cmp.Or(r.Name, r.Container.Name()) }
+
 // resource is a Resource in the form for responses.
 type resource struct {
 	Resource
@@ -71,7 +74,7 @@ func newResource(r Resource, families []*family) (*resource, error) {
 	if err := r.Container.Validate(); err != nil {
 		return nil, err
 	}
-	r.Name = cmp.Or(r.Name, r.Container.Name())
+	r.Name = r.Called()
 	text, err := json.Marshal(r.Fields)
 	if err != nil {
 		return nil, err

@@ -344,3 +344,12 @@ func TestThePagesOfALargeSet(t *testing.T) {
 		t.Errorf("the first page is %s", whole[0])
 	}
 }
+
+func TestHeldSaysWhyInWords(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	h.hold(google, "r1", leaver("ada"))
+	if page := h.get("/held/google_workspace/1/"); !strings.Contains(page, "gone from the directory") {
+		t.Errorf("the page does not say why: %s", page)
+	}
+}

@@ -27,6 +27,8 @@ const (
 	// eachPart is what every part that is shown adds to the interval, so that many different pages cost no more than a
 	// few. A part takes less than a millisecond.
 	eachPart = 10 * time.Millisecond
+	// patience limits one rendering, because Redis may not answer.
+	patience = 5 * time.Second
 )
 
 // parts are the live parts of a page, as HTML by the id of the element.
@@ -110,7 +112,9 @@ func (l *live) watch(ctx context.Context, of, tags string, render renderer) <-ch
 // run renders until no page is left. An error, such as an outage of Redis, leaves the pages as they are.
 func (l *live) run(ctx context.Context, s *show, render renderer) {
 	for {
-		now, err := l.patient(ctx, render)
+		limited, cancel := context.WithTimeout(ctx, patience)
+		now, err := render(limited)
+		cancel()
 		l.mu.Lock()
 		if err == nil {
 			s.newest = now
@@ -135,14 +139,6 @@ func (l *live) pause() time.Duration {
 		shown += len(s.newest)
 	}
 	return max(refresh, time.Duration(shown)*eachPart)
-}
-
-// patient renders with a time limit, because Redis may not answer.
-func (l *live) patient(ctx context.Context, render renderer) (parts, error) {
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return render(ctx)
 }
 
 // offer sends what a page does not have yet. A page that has not taken the last parts gets the newer ones next time.
@@ -195,21 +191,19 @@ func (c *Console) rendered(of url.Values, who tokens.Identity) (renderer, bool) 
 	id := container.ID(of.Get("container"))
 	switch {
 	case of.Get("of") == "overview":
-		return func(ctx context.Context) (parts, error) { return c.liveOverview(ctx, who) }, true
+		return func(ctx context.Context) (parts, error) {
+			data, err := c.readOverview(ctx, who)
+			if err != nil {
+				return nil, err
+			}
+			return c.overviewParts(data)
+		}, true
 	case of.Get("of") == "run" && who.Reaches(id):
 		return func(ctx context.Context) (parts, error) {
 			return c.liveRun(ctx, id, of.Get("run"), of.Get("level"), who)
 		}, true
 	}
 	return nil, false
-}
-
-func (c *Console) liveOverview(ctx context.Context, who tokens.Identity) (parts, error) {
-	data, err := c.readOverview(ctx, who)
-	if err != nil {
-		return nil, err
-	}
-	return c.overviewParts(data)
 }
 
 // overviewParts renders the live parts of the overview.

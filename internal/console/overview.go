@@ -290,7 +290,7 @@ func (k *card) Conflicts() int64 {
 }
 
 // name is the name of the container for people, with its type.
-func (k *card) name() string { return cmp.Or(k.Name, k.Container.Name()) + " (" + k.Title + ")" }
+func (k *card) name() string { return k.Called() + " (" + k.Title + ")" }
 
 // concerns says what a person has to do about the container.
 func (k *card) concerns() (out []concern) {

@@ -61,8 +61,7 @@ func (c *Console) runs(r *request) (*page, error) {
 	if before > 0 {
 		data.Pager.Previous, data.Pager.PreviousText = home(res.Container), "Newest"
 	}
-	return &page{View: "runs", Title: "Runs of " + cmp.Or(res.Name, res.Container.Name()), Nav: "overview",
-		Data: data}, nil
+	return &page{View: "runs", Title: "Runs of " + res.Called(), Nav: "overview", Data: data}, nil
 }
 
 // runData is one run.
@@ -161,7 +160,7 @@ func (c *Console) runParts(data *runData, who tokens.Identity) (parts, error) {
 // Heading names the run.
 func (d *runData) Heading() string {
 	what := map[bool]string{true: "Dry run", false: "Run"}[d.Run.DryRun]
-	return fmt.Sprintf("%s of %s", what, cmp.Or(d.Name, d.Container.Name()))
+	return fmt.Sprintf("%s of %s", what, d.Called())
 }
 
 // phase is one step of a run.

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"html/template"
 	"strconv"
@@ -20,7 +19,7 @@ func functions(c *Console) template.FuncMap {
 		"version": func() string { return assetVersion }, "now": now,
 		"count": count, "plural": plural,
 		"ago": func(t time.Time) string { return ago(now(), t) }, "exact": exact, "machine": machine, "lasting": lasting,
-		"verb": verb, "words": words, "home": home,
+		"verb": verb, "words": words, "why": why, "home": home,
 		"list": func(v ...any) []any { return v }, "id": func(name string) container.ID { return container.ID(name) },
 		"join": strings.Join, "heldpath": heldPath, "incopy": inCopy, "keeps": keeps,
 		"codestate": codeState,
@@ -109,6 +108,19 @@ func words(v any) string { return strings.ReplaceAll(fmt.Sprint(v), "_", " ") }
 func opOf(op any) (out plan.Op) {
 	_ = out.UnmarshalText([]byte(fmt.Sprint(op))) // zero then
 	return out
+}
+
+// why says why an account is taken away. A word of the API alone would be a riddle beside an entry.
+func why(reason any) string {
+	switch plan.Reason(fmt.Sprint(reason)) {
+	case plan.Absent:
+		return "gone from the directory"
+	case plan.Disabled:
+		return "disabled in the directory"
+	case plan.OutOfScope:
+		return "no longer in scope"
+	}
+	return words(reason)
 }
 
 // verb writes an operation as a verb: "bring back".
@@ -234,7 +246,8 @@ func (c *Console) title(id container.ID) string {
 // called returns the name of a configured source or provider for people.
 func (c *Console) called(id container.ID) string {
 	res, _ := c.resource(id)
-	return cmp.Or(res.Name, id.Name())
+	res.Container = id // also where it is not configured
+	return res.Called()
 }
 
 // where names a source or provider beside others: by its type as long as no other is of that type.
