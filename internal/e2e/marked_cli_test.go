@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,34 @@ var invocations = map[string][]string{
 	"token": {"ops", "nonsense"}, "version": nil, "completion": {"bash"}, "help": nil,
 }
 
+// otherCredentials has providers that sign in otherwise than the first ones: with a password, as an OAuth 2 client, in
+// a header of another name, with a client secret, and with a key. Basic authentication encodes "me:" apart.
+const otherCredentials = `
+    - {id: 2, name: Basic, sources: [corp], endpoint: "%[1]s", username: me, password_file: %[2]s/basic}
+    - {id: 3, name: Client, sources: [corp], endpoint: "%[1]s", client_id: rollcall,
+       client_secret_file: %[2]s/oauth, token_url: "%[3]s/token"}
+    - {id: 4, name: Header, sources: [corp], endpoint: "%[1]s", token_file: %[2]s/scim, token_header: X-API-Key}
+  microsoft_entra:
+    - id: 1
+      name: Secret
+      sources: [corp]
+      tenant_id: 018f5d2e-9a51-7c3a-8f0e-1d3c5b7a9e01
+      client_id: 018f5d2e-9a51-7c3a-8f0e-1d3c5b7a9e03
+      client_secret_file: %[2]s/entra
+      authority: %[4]s/
+      endpoint: %[4]s/v1.0
+      ca_file: %[2]s/ca.pem
+    - id: 2
+      name: Key
+      sources: [corp]
+      tenant_id: 018f5d2e-9a51-7c3a-8f0e-1d3c5b7a9e02
+      client_id: 018f5d2e-9a51-7c3a-8f0e-1d3c5b7a9e03
+      certificate_file: %[2]s/entra.pem
+      authority: %[4]s/
+      endpoint: %[4]s/v1.0
+      ca_file: %[2]s/ca.pem
+`
+
 // serving are the commands that run until they are stopped. Their processes are the subject of other tests.
 var serving = []string{"demo", "simulate"}
 
@@ -45,13 +74,21 @@ func TestNoCommandTellsASecret(t *testing.T) {
 		http.Error(w, fmt.Sprintf(`{"detail":%q}`, text), http.StatusUnauthorized)
 	}))
 	t.Cleanup(echo.Close)
+	secure := httptest.NewTLSServer(echo.Config.Handler)
+	t.Cleanup(secure.Close)
+	m.file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
 	addr, _ := redistest.TCP(t)
 	bind := m.file("bind", m.mark("the bind password")+"\n")
 	m.file("google.json", `{"type": "service_account", "client_email": "a@b.example", "private_key": "`+
 		m.mark("Google's key")+`"}`)
+	m.file("entra", m.mark("Entra's client secret")+"\n")
+	m.file("entra.pem", "-----BEGIN PRIVATE KEY-----\n"+m.mark("Entra's key")+"\n-----END PRIVATE KEY-----\n")
+	scim := m.file("scim", m.mark("the token of the SCIM server")+"\n")
+	m.file("basic", m.mark("the password of the SCIM server")+"\n")
+	m.file("oauth", m.mark("the client secret of the SCIM server")+"\n")
 	config := func(name, ldap, scimAddress string) string {
 		return m.file(name, fmt.Sprintf(configuration, ldap, "cn=x", bind, "", echo.URL, "")+fmt.Sprintf(
-			scimConfiguration, scimAddress, m.file("scim", m.mark("the token of the SCIM server")+"\n")))
+			scimConfiguration, scimAddress, scim)+fmt.Sprintf(otherCredentials, scimAddress, m.dir, echo.URL, secure.URL))
 	}
 	wrong := config("wrong.yaml", directory.URL, echo.URL)
 	envs := map[string][]string{
