@@ -98,6 +98,7 @@ func (p *watcher) after(ctx context.Context, step time.Duration) error {
 	case mine:
 		err = p.turn(ctx)
 	default: // A single sync of this worker may have noticed leavers that it could not send.
+		p.wait = p.c.Watch.Every
 		p.sendAgain(ctx, p.c)
 	}
 	p.left = p.wait

@@ -108,6 +108,8 @@ type neighbours struct {
 	broken  map[string]bool
 	partial bool
 	desired []plan.Desired
+	// bad has the entries that cannot be mapped, apart from fields that depend on others.
+	bad []bool
 }
 
 // resolve returns the address of the account of an entry. It is not known where the entry is disabled, cannot be
@@ -126,7 +128,7 @@ func (n *neighbours) resolve(source, dn string) (address string, known bool) {
 	if d.Address == "" {
 		return "", d.Held == plan.NoAddress || d.Held == plan.ForeignDomain
 	}
-	return d.Address, d.Active && d.Held != plan.BadMapping
+	return d.Address, d.Active && !n.bad[at]
 }
 
 // references fills in the fields that depend on other entries. places has the place of each entry in the desired
@@ -137,7 +139,10 @@ func (v *evaluation) references(s *directory.Snapshot, places []int, passive []b
 	}
 	entries := s.Entries
 	n := &neighbours{found: make(map[[2]string]int, len(entries)), broken: map[string]bool{}, partial: s.Partial,
-		desired: r.Desired}
+		desired: r.Desired, bad: make([]bool, len(r.Desired))}
+	for i := range r.Desired {
+		n.bad[i] = r.Desired[i].Held == plan.BadMapping
+	}
 	for i := range entries {
 		n.found[[2]string{entries[i].Source, DNKey(entries[i].DN)}] = places[i]
 	}

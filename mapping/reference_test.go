@@ -148,6 +148,24 @@ func TestAnAddressOfAnotherEntryThatIsTooLong(t *testing.T) {
 	}
 }
 
+// A person who is held only because of another entry still gives an address, whatever the order of the ids is. A single
+// sync does not read that other entry.
+func TestAReferenceDoesNotDependOnTheOrderOfIDs(t *testing.T) {
+	t.Parallel()
+	const text = `address_of(ldap.manager) == "" ? int("x") : address_of(ldap.manager)`
+	m := compile(t, mapping.Options{UserFilter: `ldap.uid != "none"`, User: map[string]string{"title": text}})
+	for _, id := range []string{"aaa", "zoe"} {
+		boss := user(id, "manager", "uid=none,ou=people,dc=example,dc=com")
+		ann := user("ann", "manager", boss.DN)
+		r := desire(t, m, nil, ann, boss, user("none", "uid", "none"))
+		for _, d := range r.Desired {
+			if d.ID == "ann" && d.Fields.Get("title") != id+"@example.com" || d.ID != "ann" && d.Held != plan.BadMapping {
+				t.Errorf("boss %s: %+v, want ann with the boss's address, and the boss held", id, d)
+			}
+		}
+	}
+}
+
 // The second of two entries with one id leads to no other entry.
 func TestAReferenceToAnIDThatComesTwice(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"rollcall/api"
 	"rollcall/container"
-	"rollcall/fault"
 	"rollcall/internal/client"
 	"rollcall/status"
 )
@@ -110,11 +108,6 @@ func (r *remote) confirmed(ctx context.Context, o api.Ordered, lift bool) error 
 		outcome := string(job.Outcome)
 		if job.State != status.JobDone {
 			outcome = "still " + string(cmp.Or(job.State, status.JobQueued)) + "; rollcall explain says how it ends"
-		}
-		unsafe := func(m client.Message) bool { return m.Attributes["reason"] == fault.Unsafe.String() }
-		if lift && slices.ContainsFunc(job.Messages, unsafe) { // There is no account yet, and so no suspension.
-			fmt.Fprintf(r.stdout, "%s: not synced yet; its first full sync does what the directory says\n", j.Container)
-			continue
 		}
 		fmt.Fprintf(r.stdout, "%s: %s\n", j.Container, outcome)
 		for _, m := range job.Messages {

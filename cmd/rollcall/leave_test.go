@@ -28,11 +28,6 @@ func TestLeave(t *testing.T) {
 	s.result = &status.Result{Outcome: status.OutcomeRestored}
 	s.do("leave", "--lift", "ada@example.com", "--yes").want(t, 0, "no longer under an order",
 		"google_workspace:1: restored")
-	s.do("leave", "ada@example.com", "--yes").want(t, 0)
-	s.result = &status.Result{Outcome: status.OutcomeFailed, FailKind: "unsafe", FailReason: "no full sync",
-		Messages: []status.Message{{Level: status.Error, Event: "Failed: no full sync",
-			Attributes: map[string]any{"reason": "unsafe"}}}}
-	s.do("leave", "--lift", "ada@example.com", "--yes").want(t, 0, "google_workspace:1: not synced yet; its first full sync")
 	s.do("leave", "--lift", "ada@example.com", "--yes").want(t, codeFailure, "No order to leave stands for ada.")
 	s.do("leave", "zoe@example.com", "--yes").want(t, codeFailure, "No user has the id")
 }

@@ -119,14 +119,14 @@ func expired(err error) bool {
 		"directory_expiredpagetoken":
 		return true
 	}
-	return r.Status == http.StatusGone && !r.foreign
+	return r.Status == http.StatusGone && !r.page
 }
 
 // stale reports whether a stored link is of no use any more. Its token is opaque, so a refusal in any form means that
 // the query has to begin again.
 func stale(err error) bool {
 	r := refused(err)
-	return expired(err) || r != nil && (r.Status == http.StatusNotFound && r.Code != "" ||
+	return expired(err) || r != nil && (r.Status == http.StatusNotFound && !r.page ||
 		r.Status == http.StatusBadRequest && !r.foreign)
 }
 

@@ -47,9 +47,9 @@ type refusal struct {
 	remote.Refusal
 	// targets are the properties with a value that another object has. properties are all that the refusal concerns.
 	targets, properties []string
-	// foreign is set for a web page, and for a 404 without a code that Graph has for one. It comes from a gateway and
-	// says nothing about an object.
-	foreign bool
+	// foreign is set for a web page, a 404 without a code that Graph has for one, and a 410 without a code. It comes from
+	// a gateway and says nothing about an object. page is set for a web page alone.
+	foreign, page bool
 }
 
 // refused returns the refusal in an error, or nil.
@@ -93,7 +93,8 @@ func parseRefusal(a *answer, secrets []string) *refusal {
 	r := &refusal{Refusal: remote.Refusal{Status: a.status, Code: remote.Clean(body.Error.Code, secrets...),
 		Message: remote.Clean(body.Error.Message, secrets...)}}
 	r.Message = cmp.Or(r.Message, http.StatusText(a.status))
-	r.foreign = remote.WebPage(string(a.body)) ||
+	r.page = remote.WebPage(string(a.body))
+	r.foreign = r.page || a.status == http.StatusGone && r.Code == "" ||
 		a.status == http.StatusNotFound && !strings.Contains(strings.ToLower(r.Code), "notfound")
 	if r.foreign {
 		r.Message += ", in an answer that is not from Graph"

@@ -61,7 +61,8 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%d is %v", status, err)
 		}
 		if retry := status < 400 || status >= 500 && status != 501 || status == 429 || status == 408 || status == 404 ||
-			status == 423 || status == 424 || status == 425; status >= 300 && fault.KindOf(err).Retryable() != retry {
+			status == 410 || status == 423 || status == 424 || status == 425; status >= 300 &&
+			fault.KindOf(err).Retryable() != retry {
 			t.Errorf("%d is %v", status, fault.KindOf(err))
 		}
 	}

@@ -93,6 +93,10 @@ func (r *reading) find(ctx context.Context, refs []directory.Ref) error {
 func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	link := r.q.Known[ref]
 	o, found, err := r.p.getObject(ctx, ref.Kind, link.RemoteID)
+	if status, _ := code(err); status == http.StatusNotFound && !r.q.ByID {
+		// It is not in the list, and the answer is no proof. The rest goes on.
+		o, found, err = remote.StandIn(ref, link.RemoteID, err), true, nil
+	}
 	if err != nil {
 		if o, err = remote.Unreadable(ref, link.RemoteID, err); err != nil {
 			return err

@@ -175,6 +175,22 @@ func TestOneUnreadableObject(t *testing.T) {
 	}
 }
 
+// TestA404ThatProvesNothing checks that a full read goes on past an account that is in no list, and for which a gateway
+// answers. The account counts as present.
+func TestA404ThatProvesNothing(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	bob := w.must(newUser("u2", "bob@example.com"))
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.get", Status: 404, Code: "noRoute", Message: "no route"})
+	state := w.read(provider.Query{Known: map[directory.Ref]plan.Link{user("u1"): {RemoteID: "1"}}})
+	if o, ok := find(state, "1"); !ok || !o.Unreadable {
+		t.Errorf("the account = %+v (there %v), want it unreadable", o, ok)
+	}
+	if _, ok := find(state, bob); !ok {
+		t.Error("the other account was not read")
+	}
+}
+
 // TestGroupThatVanishesWhileItIsRead checks that such a group is neither empty nor absent in this run.
 func TestGroupThatVanishesWhileItIsRead(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,7 @@ func joined(a, b plan.Object) plan.Object {
 		return a
 	case b.Listed:
 		return b
-	case len(a.Fields) == 0:
+	case len(a.Fields) == 0 && len(b.Fields) > 0:
 		a, b = b, a
 	}
 	a.Members = slices.Concat(a.Members, b.Members)

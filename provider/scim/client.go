@@ -95,7 +95,7 @@ type response struct {
 	status int
 	header http.Header
 	body   []byte
-	// witnessed says of a 404 without a body that the server answered a list just after it.
+	// witnessed says of a 404 that the server repeated it after it had answered a list of the same kind.
 	witnessed bool
 }
 
@@ -205,9 +205,8 @@ func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error)
 			return nil, err
 		}
 		res, err := p.send(ctx, r, header)
-		if err == nil && res.status == http.StatusNotFound && len(res.body) == 0 {
-			other := p.shortList(ctx, header)
-			res.witnessed = other != nil && other.fromSCIM()
+		if err == nil && res.absenceInDoubt(r) {
+			res, err = p.repeated(ctx, r, header, res)
 		}
 		if err != nil || res.status != http.StatusUnauthorized {
 			return res, err
@@ -223,16 +222,35 @@ func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error)
 		if strings.HasSuffix(r.op, ".list") || strings.HasSuffix(r.op, ".get") {
 			return res, nil
 		}
-		if p.shortList(ctx, header) != nil {
+		if p.shortList(ctx, "/Users", header) != nil {
 			res.status = http.StatusForbidden
 		}
 		return res, nil
 	}
 }
 
+// collection returns the path of the list that has the requested resource. It is empty for a list.
+func (r *request) collection() string { return r.path[:max(0, strings.LastIndexByte(r.path, '/'))] }
+
+// repeated repeats a request whose 404 may be a gateway's, after a list of the same kind. The 404 counts if the server
+// answers the list, and then the request as before.
+func (p *Provider) repeated(ctx context.Context, r *request, header string, first *response) (*response, error) {
+	if other := p.shortList(ctx, r.collection(), header); other == nil || !other.isList() {
+		return first, nil
+	}
+	if err := pace.Fenced(ctx); err != nil {
+		return nil, err
+	}
+	res, err := p.send(ctx, r, header)
+	if err == nil {
+		res.witnessed = res.status == first.status
+	}
+	return res, err
+}
+
 // shortList returns the answer to the request of a short list; nil without one, or if it is refused.
-func (p *Provider) shortList(ctx context.Context, header string) *response {
-	res, err := p.send(ctx, &request{op: "users.list", method: http.MethodGet, path: "/Users",
+func (p *Provider) shortList(ctx context.Context, collection, header string) *response {
+	res, err := p.send(ctx, &request{op: "list", method: http.MethodGet, path: collection,
 		query: url.Values{"count": {"1"}}}, header)
 	if err != nil || res.status != http.StatusOK {
 		return nil

@@ -63,18 +63,26 @@ func (p *Provider) judge(op string, res *response) error {
 }
 
 // fromSCIM reports whether an answer has a body of SCIM (RFC 7644, section 3.12: servers "MUST return the errors in the
-// body"). A 404 with another body may be a gateway's, and an error is never an absence. Some servers send a 404 without
-// a body. It counts where the server answers a list just after it.
+// body"). A 404 with another body may be a gateway's, and an error is never an absence.
 func (r *response) fromSCIM() bool {
-	if r.witnessed {
-		return true
-	}
-
 	var body struct{ Schemas []string }
 	_ = json.Unmarshal(r.body, &body) // Other bodies have no schemas.
-	return slices.ContainsFunc(body.Schemas, func(urn string) bool {
+	return r.witnessed || slices.ContainsFunc(body.Schemas, func(urn string) bool {
 		return strings.Contains(strings.ToLower(urn)+":", ":scim:")
 	})
+}
+
+// isList reports whether an answer is a list of resources, if only in some server's form.
+func (r *response) isList() bool {
+	var body struct{ Resources, TotalResults json.RawMessage }
+	return json.Unmarshal(r.body, &body) == nil && (body.Resources != nil || body.TotalResults != nil)
+}
+
+// absenceInDoubt reports whether an answer says that a resource does not exist, and not in SCIM's form. Some servers
+// answer so without a body, or with the text of their web framework. A web page is never a server's answer.
+func (r *response) absenceInDoubt(to *request) bool {
+	return (r.status == http.StatusNotFound || r.status == http.StatusGone) && !r.fromSCIM() &&
+		to.collection() != "" && !remote.WebPage(string(r.body))
 }
 
 // uniqueness is the scimType of a value that another resource has. Its status is 409 (RFC 7644, section 3.3), or 400.

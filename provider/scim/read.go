@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -142,6 +143,8 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	link := r.q.Known[ref]
 	found, ok, err := r.p.get(ctx, ref.Kind, link.RemoteID, "")
 	switch {
+	case status(err) == http.StatusNotFound: // It is not in the list, and the answer is no proof. The rest goes on.
+		r.add(remote.StandIn(ref, link.RemoteID, err))
 	case err != nil:
 		o, err := remote.Unreadable(ref, link.RemoteID, err)
 		if err == nil {
