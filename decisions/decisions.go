@@ -178,8 +178,8 @@ func (h *HeldChange) Ref() directory.Ref {
 
 // Changed returns the fields before and after, which are kept as JSON. A change of another version has none.
 func (h *HeldChange) Changed() (fields []plan.FieldChange) {
-	if text, err := json.Marshal(h.Fields); err == nil {
-		_ = json.Unmarshal(text, &fields)
+	if text, err := json.Marshal(h.Fields); err != nil || json.Unmarshal(text, &fields) != nil {
+		return nil
 	}
 	return fields
 }

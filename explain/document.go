@@ -166,8 +166,10 @@ type Source struct {
 // Text is the verdict as a sentence, without the name of the source.
 func (s *Source) Text() string {
 	text := strings.TrimPrefix(s.Verdict, string(s.Container)+": ")
-	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:]
+	if first, size := utf8.DecodeRuneInString(text); size > 0 {
+		return string(unicode.ToUpper(first)) + text[size:]
+	}
+	return text
 }
 
 // Live is the answer of the live directory.
@@ -262,11 +264,15 @@ type Desired struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// Coming returns the rows of Next without the conflict that the verdict tells.
+// Coming returns the rows of Next without the conflict that the verdict tells, which is the first one with its reason.
 func (p *Provider) Coming() []plan.Row {
-	return slices.DeleteFunc(slices.Clone(p.Next), func(r plan.Row) bool {
+	told := slices.IndexFunc(p.Next, func(r plan.Row) bool {
 		return r.Kind == plan.RowConflict && string(r.Entry.Reason) == p.Reason
 	})
+	if told < 0 {
+		return p.Next
+	}
+	return slices.Delete(slices.Clone(p.Next), told, told+1)
 }
 
 // Group is a group that should contain the entry.

@@ -308,7 +308,7 @@ func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (Sourc
 	code := cmp.Or(codes[broken.Key], Unusable)
 	text := fmt.Sprintf("it is left out by %s: %s.", broken.Key, broken.Detail)
 	if code == Unusable {
-		text = fmt.Sprintf("%s cannot be used (%s): %s.", seen.DN, broken.Key, broken.Detail)
+		text = fmt.Sprintf("the entry %s cannot be used (%s): %s.", seen.DN, broken.Key, broken.Detail)
 	}
 	switch {
 	case in.Stored != nil && strings.HasSuffix(broken.Key, "object_uniqueness_field"):

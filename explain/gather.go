@@ -178,11 +178,13 @@ func (x *Explainer) source(ctx context.Context, s *SourceAccess, q Query, found 
 // other returns the live entry that may be a stored one whose id is not found, or nil. A run does not conclude that the
 // stored entry left.
 func (s *SourceAccess) other(ctx context.Context, e *directory.Entry) (*source.Sighting, error) {
+	const most = 10 // of each kind of name; each costs a search
 	wanted := []source.Wanted{{DN: e.DN}}
-	for _, mail := range e.Attributes.Values(directory.Mail) {
+	mails, names := e.Attributes.Values(directory.Mail), e.Attributes.Values(directory.UserName)
+	for _, mail := range mails[:min(len(mails), most)] {
 		wanted = append(wanted, source.Wanted{Mail: mail})
 	}
-	for _, name := range e.Attributes.Values(directory.UserName) {
+	for _, name := range names[:min(len(names), most)] {
 		wanted = append(wanted, source.Wanted{UserName: name})
 	}
 	for _, w := range wanted {

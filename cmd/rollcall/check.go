@@ -13,6 +13,7 @@ import (
 
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
+	"rollcall/plan"
 )
 
 func checkCommand(e *env) *cobra.Command {
@@ -154,7 +155,9 @@ func (c *checks) found(f finding) {
 	if f.Container != "" {
 		text = f.Container + ": " + text
 	}
-	fmt.Fprintln(c.stdout, text)
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintln(c.stdout, plan.Clean(line)) // A directory or a tenant said part of it.
+	}
 }
 
 // try tries each connection and continues after a failure. An unreachable Redis may be no failure.

@@ -70,7 +70,8 @@ func foresee(ctx context.Context, c *config.Provider, tenant provider.Provider, 
 		}
 		if len(of) > 0 {
 			lines = append(lines, fmt.Sprintf("warning: entries on the first page that will be held (%s): %d, such as "+
-				"%s %s: %s; `rollcall plan %s` names all", reason, len(of), of[0].Kind, of[0].Label, of[0].Detail, c.Container()))
+				"%s %s: %s; `rollcall plan %s` names all", reason, len(of), of[0].Kind, plan.Clean(of[0].Label),
+				plan.Clean(of[0].Detail), c.Container()))
 		}
 	}
 	return lines

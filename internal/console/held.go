@@ -201,7 +201,11 @@ func sectionGroups(set *decisions.HeldIndex, places []int, key func(*decisions.H
 func (g *heldGroup) add(op, kind string, from, to int) {
 	g.Count, g.spans = g.Count+to-from, append(g.spans, [2]int{from, to})
 	g.does[op+" "+kind] += int64(to - from)
-	if at := slices.Index(harm, opOf(op)); len(g.spans) == 1 || at < g.worst {
+	at := slices.Index(harm, opOf(op))
+	if at < 0 { // Another version made it.
+		at = len(harm)
+	}
+	if len(g.spans) == 1 || at < g.worst {
 		g.worst = at
 	}
 }

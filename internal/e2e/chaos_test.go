@@ -148,10 +148,11 @@ func (c *chaos) trouble(round, kind int) {
 	}
 	long := time.Duration(2+c.rng.IntN(most)) * time.Second
 	c.Logf("round %d: trouble %d with worker %d after %s, for %s", round, kind, i, pause, long)
-	for _, step := range c.steps(i)[kind] {
+	steps := c.steps(i)[kind]
+	for _, step := range steps {
 		time.Sleep(pause)
 		step()
-		pause = long
+		pause = long / time.Duration(max(1, len(steps)-1))
 	}
 }
 
