@@ -277,7 +277,7 @@ var mutants = []mutant{
 	{"a suspended user is sent again", "reconcile/delta.go", `link.RemoteID != "" && !link.Suspended }`,
 		`link.RemoteID != "" }`, "./reconcile", "TestUnsentLeavers"},
 	{"a worker that does not poll keeps its leavers", "jobs/watch.go",
-		"it could not send.\n\t\tp.sendAgain(ctx, p.c)", "it could not send.",
+		"p.wait = p.c.Watch.Every\n\t\tp.sendAgain(ctx, p.c)", "p.wait = p.c.Watch.Every",
 		"./jobs", "TestAWorkerThatDoesNotPollSendsItsLeaversAgain"},
 	{"the next worker does not send what waits", "jobs/watch.go",
 		"p.outboxes[c.Name].unsent.Store(true)", "_ = c", "./jobs", "TestAProviderThatCannotBeReadStopsNoPoll"},
