@@ -1,8 +1,9 @@
 # `make` alone says what there is.
 
 GOLANGCI = go tool -modfile=tools/go.mod golangci-lint
-# What `make race` runs: where goroutines, Redis and other processes meet.
-RACE = ./api/... ./directory/store ./internal/... ./jobs/... ./ledger ./provider/... ./reconcile ./simulator/graph ./status
+# What `make race` runs: where goroutines, Redis and other processes meet. Benchmarks measure other processes.
+RACE = ./api/... ./directory/store $$(go list ./internal/... | grep -v /internal/bench$$) ./jobs/... ./ledger \
+	./provider/... ./reconcile ./simulator/graph ./status
 TESTFLAGS =
 # What has to pass before a commit is shared. .ci/run runs these one by one.
 CHECKS = lint test race deploy npm samba ds389 once

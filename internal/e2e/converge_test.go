@@ -50,7 +50,7 @@ func TestTenThousandPeopleConverge(t *testing.T) {
 	t.Parallel()
 	people, groups := 10_000, 1_000
 	if underRace {
-		people, groups = 2_000, 200
+		people, groups = 1_000, 100
 	}
 	w := newWorld(t, options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(people, groups, 20)}})
 	source, provider := w.both()

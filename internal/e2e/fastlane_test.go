@@ -15,7 +15,7 @@ import (
 
 // fastKills is how often TestKillNineBeforeASuspension kills. 30 make it thorough, and bound the time of each:
 // go test ./internal/e2e -run TestKillNineBeforeASuspension -timeout 0 -args -fastlane.kills=30.
-var fastKills = flag.Int("fastlane.kills", 4, "how many workers TestKillNineBeforeASuspension kills")
+var fastKills = flag.Int("fastlane.kills", 2, "how many workers TestKillNineBeforeASuspension kills")
 
 // followed is a directory that tells its changes, with limits that allow many leavers.
 func followed(provider ...string) options {
