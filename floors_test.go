@@ -113,7 +113,8 @@ var bare = []string{
 // forTests may be imported by tests only.
 var forTests = []string{
 	"internal/redistest", "internal/npmtest", "internal/testclock", "internal/sambatest",
-	"internal/slapdtest", "internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest",
+	"internal/slapdtest", "internal/testprocess", "provider/providertest", "provider/scim/elimitytest",
+	"source/sourcetest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest", "simulator/scim/rfctest",
 	"simulator/wiretest",
 }

@@ -224,9 +224,10 @@ func (s *stranger) configure() string {
 	head, _, _ = strings.Cut(head, "\n# Complete")
 	whole := head + "\nproviders:\n" + strings.ReplaceAll("\n"+providers+more, "\n# ", "\n")
 	for old, other := range map[string]string{
-		"schedule: \"*/15 * * * *\"":                      "delta_every: 24h",
-		"schedule: after_source":                          "max_requests_per_second: 100000",
-		"credentials_file: google.json":                   "credentials_file: google.json\n      endpoint: " + googleServer.URL + "/",
+		"schedule: \"*/15 * * * *\"": "delta_every: 24h",
+		"schedule: after_source":     "max_requests_per_second: 100000",
+		"credentials_file: google.json": "credentials_file: google.json\n      endpoint: " +
+			googleServer.URL + "/",
 		"tenant_id: 00000000-0000-0000-0000-000000000000": "tenant_id: " + s.entra.TenantID(),
 		"client_id: 00000000-0000-0000-0000-000000000000": "client_id: " + s.entra.ClientID(),
 		"client_secret_file: entra-secret": fmt.Sprintf("client_secret_file: entra-secret\n      authority: %[1]s/\n"+

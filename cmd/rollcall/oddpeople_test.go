@@ -16,7 +16,7 @@ import (
 	"rollcall/internal/sambatest"
 )
 
-// Domains of the company. Nobody at the tenants may have the foreign one.
+// Domains of the company. The tenants have all but the foreign one.
 const (
 	ours, second, foreign = "example.com", "example.net", "partner.test"
 )

@@ -33,7 +33,7 @@ func (d *domain) anyone(from int, fits func(*human) bool) *human {
 	return nil
 }
 
-// boss reports whether the person is somebody's manager.
+// boss reports whether the person is the manager of another person.
 func (d *domain) boss(h *human) bool {
 	for _, o := range d.who {
 		if o.manager == h && !o.gone && o != h {

@@ -115,8 +115,8 @@ func TestLaw10AnEntryWithoutAReadableIDHoldsNoLeaver(t *testing.T) {
 	}
 }
 
-// The ids of many entries are hidden. No person leaves then, not even those who have really left. When the ids can be read
-// again, they leave.
+// The ids of many entries are hidden. No person leaves then, not even those who have really left. When the ids can be
+// read again, they leave.
 func TestLaw13HiddenIDsHoldAllDepartures(t *testing.T) {
 	t.Parallel()
 	all := tree + people(30, func(_ int, text string) string { return text }) + teamOf(30)
