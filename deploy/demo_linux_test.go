@@ -55,7 +55,7 @@ func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 	people := func(args ...string) string {
 		t.Helper()
 		code, said := h.run("tenants", append([]string{"rollcall"}, args...)...)
-		if code != 0 && code != 3 { // 3: people whose address somebody else has wait for a person
+		if code != 0 && code != 3 { // 3: people with an address of another account wait for a decision
 			t.Fatalf("rollcall %v ended with %d and said %s", args, code, said)
 		}
 		return said

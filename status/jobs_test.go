@@ -248,7 +248,7 @@ func TestJobsForOneEntryCoalesce(t *testing.T) {
 		if err := f.Abandon(t.Context(), google, status.User, "u1", "d"); err != nil {
 			t.Fatal(err)
 		}
-		enter("f", status.Turn{Go: true, For: []string{"e"}}) // whoever comes next answers for those that waited
+		enter("f", status.Turn{Go: true, For: []string{"e"}}) // the next one answers for those that waited
 		leave("f", status.Turn{For: none})
 	})
 }

@@ -9,7 +9,7 @@ import (
 // Colours that mean something.
 const (
 	good  = "green"
-	look  = "orange" // somebody should look at it
+	look  = "orange" // a person should look at it
 	bad   = "red"
 	plain = "text" // as the text around it
 	quiet = "#6e7077"

@@ -11,7 +11,7 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// A check names the people whom a tenant would not take, before the first sync, and a good directory has no warning.
+// A check names the people that a tenant would not take, before the first sync, and a good directory has no warning.
 func TestProbesForeseeWhatATenantRefuses(t *testing.T) {
 	t.Parallel()
 	good := tree + someone("ada", "Ada", "King", "ada@example.org", 1)

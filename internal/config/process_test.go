@@ -102,7 +102,8 @@ func TestProcessRefuses(t *testing.T) {
 			"environment: ROLLCALL_MAX_OPEN_JOBS: want a whole number"},
 		{"range", map[string]string{"MAX_OPEN_JOBS": "0"}, "environment: ROLLCALL_MAX_OPEN_JOBS: 0: want 1 to 100000"},
 		{"several", map[string]string{"OBJECT_WAIT": "1h", "LISTEN": "8080", "METRICS_LISTEN": "x", "LOG_LEVEL": "loud",
-			"LOG_FORMAT": "xml"}, `environment: ROLLCALL_LISTEN: "8080": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces
+			"LOG_FORMAT": "xml"}, `environment: ROLLCALL_LISTEN: "8080": want host:port such as 127.0.0.1:8080, ` +
+			`or :8080 for all interfaces
 environment: ROLLCALL_METRICS_LISTEN: "x": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces, or off
 environment: ROLLCALL_LOG_LEVEL: "loud": want debug, info, warn or error
 environment: ROLLCALL_LOG_FORMAT: "xml": want json or text
@@ -146,8 +147,10 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 		{"sign-in of people on this machine", map[string]string{"OIDC_ISSUER": "http://127.0.0.1:5556", "OIDC_CLIENT_ID": "c",
 			"OIDC_REDIRECT_URL": "http://[::1]:8080/login/callback", "TOKENS_FILE": "t"}, ""},
 		{"half a sign-in", map[string]string{"OIDC_ISSUER": "http://i", "OIDC_SCOPES": "email",
-			"OIDC_REDIRECT_URL": "https://u:hunter2@r/login/callback"}, `environment: ROLLCALL_OIDC_ISSUER: want an https:// address without user, query and fragment; http:// is for this machine only
-environment: ROLLCALL_OIDC_REDIRECT_URL: want an https:// address without user, query and fragment; http:// is for this machine only
+			"OIDC_REDIRECT_URL": "https://u:hunter2@r/login/callback"}, `environment: ROLLCALL_OIDC_ISSUER: ` +
+			`want an https:// address without user, query and fragment; http:// is for this machine only
+environment: ROLLCALL_OIDC_REDIRECT_URL: ` +
+			`want an https:// address without user, query and fragment; http:// is for this machine only
 environment: ROLLCALL_OIDC_CLIENT_ID: is not set
 environment: ROLLCALL_OIDC_SCOPES: has to contain openid
 environment: ROLLCALL_TOKENS_FILE: is needed, because its lines give rights to groups of people`},

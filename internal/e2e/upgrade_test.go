@@ -24,8 +24,8 @@ func newBuild(t *testing.T) string {
 	return path
 }
 
-// During a rolling upgrade to another build with another file only one configuration counts. Nobody is suspended and
-// restored in turns, and no run waits for long.
+// During a rolling upgrade to another build with another file only one configuration counts. No person is suspended
+// and restored in turns, and no run waits for long.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	const people = 30

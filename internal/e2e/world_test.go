@@ -71,8 +71,8 @@ type world struct {
 	killRedis func()
 	// env is the environment of both programs, apiEnv further one of the API.
 	env, apiEnv []string
-	token       string // of the requests; at first that of somebody who may do everything
-	reader      string // the token of somebody who may only read
+	token       string // of the requests; at first one with all rights
+	reader      string // a token that may only read
 	api         *process
 	base        string // of the API
 	workers     []*process

@@ -276,7 +276,12 @@ func (e redisError) Error() string { return string(e) }
 // RedisError implements redis.Error.
 func (redisError) RedisError() {}
 
-var errReset = &net.OpError{Op: "read", Net: "tcp", Err: io.ErrUnexpectedEOF}
+// refusals are the answers to commands that are not carried out.
+var refusals = map[string]error{
+	failed:   &net.OpError{Op: "read", Net: "tcp", Err: io.ErrUnexpectedEOF},
+	full:     redisError("OOM command not allowed when used memory > 'maxmemory'."),
+	readOnly: redisError("READONLY You can't write against a read only replica."),
+}
 
 func (r redisHook) do(ctx context.Context, next func() error) error {
 	r.server.age()
@@ -285,16 +290,11 @@ func (r redisHook) do(ctx context.Context, next func() error) error {
 		place = redisInTask
 	}
 	kind, long := r.hazards.next(place)
+	if refusal := refusals[kind]; refusal != nil {
+		time.Sleep(time.Millisecond)
+		return refusal
+	}
 	switch kind {
-	case failed:
-		time.Sleep(time.Millisecond)
-		return errReset
-	case full:
-		time.Sleep(time.Millisecond)
-		return redisError("OOM command not allowed when used memory > 'maxmemory'.")
-	case readOnly:
-		time.Sleep(time.Millisecond)
-		return redisError("READONLY You can't write against a read only replica.")
 	case delayed:
 		time.Sleep(long)
 		r.server.age()
@@ -309,7 +309,7 @@ func (r redisHook) do(ctx context.Context, next func() error) error {
 		return err
 	}
 	if kind == lost && err == nil {
-		return errReset
+		return refusals[failed]
 	}
 	return err
 }

@@ -37,7 +37,7 @@ const (
 	maybe = "maybe"
 )
 
-// tenure is the state of the model: who has the run, and who has the lock of its entry. Nobody is -1. The tenures of
+// tenure is the state of the model: who has the run, and who has the lock of its entry. No worker is -1. The tenures of
 // one worker are told apart by their number, because a worker may acquire the run twice.
 type tenure struct {
 	holder, number int

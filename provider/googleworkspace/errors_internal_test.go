@@ -22,7 +22,8 @@ import (
 func TestEveryStatusHasAKind(t *testing.T) {
 	t.Parallel()
 	special := map[int]fault.Kind{
-		401: fault.Denied, 402: fault.Denied, 403: fault.Refused, 407: fault.Denied, 404: fault.Unavailable, 410: fault.Unavailable,
+		401: fault.Denied, 402: fault.Denied, 403: fault.Refused, 407: fault.Denied, 404: fault.Unavailable,
+		410: fault.Unavailable,
 		409: fault.Conflict, 412: fault.Conflict, 408: fault.Unavailable, 425: fault.Unavailable, 429: fault.Throttled,
 		499: fault.Unavailable,
 	}

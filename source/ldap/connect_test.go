@@ -81,7 +81,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Every other domain controller of Samba makes itself a certificate with a negative serial number (RFC 5280 forbids it).
+// A domain controller of Samba may make itself a certificate with a negative serial number, which RFC 5280 forbids.
 // It can be pinned like others.
 func TestCertificateWithANegativeSerialNumber(t *testing.T) {
 	t.Parallel()
